@@ -1,0 +1,74 @@
+#include "packed.h"
+
+#include <stdlib.h>
+
+typedef struct packed {
+  tnr_derived base;
+  tnr_onednn *onednn;   /* immutable after create */
+  dnnl_memory_t memory; /* immutable after create */
+  char *data;           /* immutable once in the list */
+} packed;
+
+/* Its address is the mark of our own entries in a list. */
+static const char owner_mark;
+
+static void destroy(tnr_derived *derived) {
+  packed *weights = (packed *)derived;
+  dnnl_memory_destroy(weights->memory);
+  tnr_onednn_release(weights->onednn);
+  free(weights->data);
+  free(weights);
+}
+
+static bool has_layout(const tnr_derived *derived, const dnnl_memory_desc_t *layout) {
+  const dnnl_memory_desc_t *own = NULL;
+  if (derived->owner != &owner_mark)
+    return false;
+  return dnnl_memory_get_memory_desc(((const packed *)derived)->memory, &own) == dnnl_success &&
+         dnnl_memory_desc_equal(own, layout);
+}
+
+static packed *create(tnr_onednn *onednn, const dnnl_memory_desc_t *layout) {
+  packed *weights = calloc(1, sizeof *weights);
+  if (weights == NULL)
+    return NULL;
+  weights->base = (tnr_derived){.owner = &owner_mark, .destroy = destroy};
+  weights->onednn = tnr_onednn_retain(onednn);
+  size_t bytes = (dnnl_memory_desc_get_size(layout) + 63) / 64 * 64;
+  weights->data = aligned_alloc(64, bytes);
+  if (weights->data == NULL ||
+      dnnl_memory_create(&weights->memory, layout, onednn->engine, weights->data) != dnnl_success) {
+    destroy(&weights->base);
+    return NULL;
+  }
+  return weights;
+}
+
+static dnnl_status_t fill(const tnr_chain *chain, dnnl_memory_t target) {
+  const tnr_chain_step *step = &chain->steps[chain->packing.step];
+  dnnl_exec_arg_t args[TNR_CHAIN_ARGS];
+  for (int i = 0; i < step->arg_count; i++) {
+    args[i] = step->args[i];
+    if (args[i].arg == DNNL_ARG_TO)
+      args[i].memory = target;
+  }
+  return dnnl_primitive_execute(step->primitive, chain->stream, step->arg_count, args);
+}
+
+dnnl_memory_t tnr_packed_weights(tnr_chain *chain, tnr_derived_list *list) {
+  const dnnl_memory_desc_t *layout = NULL;
+  if (dnnl_memory_get_memory_desc(chain->packing.on_each_run, &layout) != dnnl_success)
+    return NULL;
+  for (tnr_derived *derived = tnr_derived_first(list); derived != NULL; derived = derived->next)
+    if (has_layout(derived, layout))
+      return ((packed *)derived)->memory;
+  packed *weights = create(chain->onednn, layout);
+  if (weights == NULL)
+    return NULL;
+  if (fill(chain, weights->memory) != dnnl_success) {
+    destroy(&weights->base);
+    return NULL;
+  }
+  tnr_derived_add(list, &weights->base);
+  return weights->memory;
+}

@@ -1,0 +1,13 @@
+/* From the runtime's primitives to chains of oneDNN steps. */
+#ifndef TENOR_CPU_PRIMITIVES_H
+#define TENOR_CPU_PRIMITIVES_H
+
+#include "onednn.h"
+
+/* A finished chain that computes what `spec` says. With `pack_weights` the second operand of a
+ * matmul is packable too; without, it is used as it lies. TNR_EUNSUPPORTED when the plain kernel
+ * should run instead. */
+tnr_status tnr_cpu_chain_of(tnr_onednn *onednn, const tnr_program_spec *spec, bool pack_weights,
+                            tnr_chain **out) TNR_MUST_USE;
+
+#endif

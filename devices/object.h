@@ -1,0 +1,38 @@
+/* What every counted handle begins with. */
+#ifndef TENOR_OBJECT_H
+#define TENOR_OBJECT_H
+
+#include <stdatomic.h>
+#include <stdint.h>
+
+typedef struct tnr_object tnr_object;
+
+/* What kind of handle it is. Constants. */
+typedef struct tnr_class {
+  const char *name;
+  void (*destroy)(tnr_object *object); /* any thread; the last reference is gone */
+} tnr_class;
+
+struct tnr_object {
+  const tnr_class *class; /* immutable after create */
+  _Atomic uint32_t refs;  /* atomic */
+};
+
+static inline void tnr_object_init(tnr_object *object, const tnr_class *class, uint32_t refs) {
+  object->class = class;
+  atomic_init(&object->refs, refs);
+}
+
+static inline void tnr_object_retain(tnr_object *object) {
+  /* relaxed: who retains holds a reference already, so nothing has to be ordered before it */
+  atomic_fetch_add_explicit(&object->refs, 1, memory_order_relaxed);
+}
+
+static inline void tnr_object_release(tnr_object *object) {
+  /* acquire-release: pairs with the other threads' releases, so that destroy sees all that they
+   * did with the object */
+  if (atomic_fetch_sub_explicit(&object->refs, 1, memory_order_acq_rel) == 1)
+    object->class->destroy(object);
+}
+
+#endif

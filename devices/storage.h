@@ -1,0 +1,80 @@
+/* The insides of tensors: one storage for each device that holds a piece. */
+#ifndef TENOR_STORAGE_H
+#define TENOR_STORAGE_H
+
+#include <tenor/tensor.h>
+
+#include "machine.h"
+#include "object.h"
+
+typedef enum tnr_storage_state {
+  TNR_STORAGE_PENDING = 0, /* who makes the data has not said yet that it is there */
+  TNR_STORAGE_COMPLETE,
+  TNR_STORAGE_FAILED
+} tnr_storage_state;
+
+typedef struct tnr_storage {
+  _Atomic uint32_t refs;       /* atomic */
+  _Atomic uint32_t state;      /* atomic: a tnr_storage_state; written once, by the reactor */
+  tnr_device *device;          /* immutable after create */
+  void *data;                  /* immutable after create; contents: worker only until complete */
+  size_t bytes;                /* immutable after create; of data */
+  void *producer;              /* the reactor's: what will complete it. Set before the tensor is
+                                * published, then dispatcher only; NULL when nothing will */
+  tnr_object *error;           /* why it failed; written before state, then immutable */
+  void (*release)(void *user); /* immutable after create; NULL: data is from the device's pool */
+  void *user;                  /* immutable after create */
+  tnr_tensor *home;            /* immutable after create; the tensor whose memory this is part of */
+} tnr_storage;
+
+struct tnr_tensor {
+  tnr_object object;
+  tnr_desc desc;        /* immutable after create; the whole tensor */
+  int32_t shard_dim;    /* immutable after create; -1: not sharded */
+  const tnr_mesh *mesh; /* immutable after create */
+  tnr_storage **parts;  /* [mesh->count]; immutable after create */
+  tnr_storage *part;    /* what parts points to where there is one */
+  tnr_storage own;      /* used by the first part unless storage is shared */
+};
+
+struct tnr_tuple {
+  tnr_object object;
+  tnr_machine *machine;  /* immutable after create */
+  int count;             /* immutable after create */
+  tnr_tensor *tensors[]; /* [count]; immutable after create; retained */
+};
+
+extern const tnr_class tnr_tensor_class, tnr_tuple_class;
+
+/* A tensor with its own, pending storage on every device of the mesh; shard_dim -1: the whole on
+ * each. The caller owns it. TNR_ENOMEM, TNR_EOVERFLOW, TNR_EDEVICE (does not divide). Any thread.
+ */
+tnr_status tnr_tensor_new(const tnr_mesh *mesh, int shard_dim, const tnr_desc *desc,
+                          tnr_tensor **out, tnr_fault *fault);
+
+/* Memory of somebody else's on one device, complete. */
+tnr_status tnr_tensor_wrap(tnr_device *device, const tnr_desc *desc, void *data,
+                           void (*release)(void *user), void *user, tnr_tensor **out,
+                           tnr_fault *fault);
+
+/* The storages of `of` under another shape with as many elements a piece. */
+tnr_status tnr_tensor_alias(const tnr_tensor *of, int shard_dim, const tnr_desc *desc,
+                            tnr_tensor **out, tnr_fault *fault);
+
+/* What one device of a mesh holds of a tensor that is split along shard_dim. */
+tnr_desc tnr_desc_piece(const tnr_desc *desc, int shard_dim, int pieces);
+
+/* A tuple that takes over the references in `tensors`; NULL when out of memory, and then nothing is
+ * taken over. */
+tnr_tuple *tnr_tuple_new(tnr_machine *machine, tnr_tensor *const *tensors, int count);
+
+static inline tnr_storage_state tnr_storage_get_state(const tnr_storage *storage) {
+  /* acquire: pairs with the release in tnr_storage_finish; data and error are then visible */
+  return (tnr_storage_state)atomic_load_explicit(&storage->state, memory_order_acquire);
+}
+
+/* Says that the data is there, or that it never will be: error, of which a reference is taken.
+ * Once, by the storage's producer. */
+void tnr_storage_finish(tnr_storage *storage, tnr_object *error);
+
+#endif

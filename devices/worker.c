@@ -1,0 +1,90 @@
+#include "worker.h"
+
+#include <sched.h>
+
+enum { FLUSH_EVERY = 64 };
+
+void tnr_worker_give_back(tnr_worker *worker, void *item) {
+  tnr_ring_push(&worker->done, item);
+}
+
+void tnr_worker_flush(tnr_worker *worker) {
+  if (tnr_ring_published(&worker->done))
+    return;
+  tnr_ring_publish(&worker->done);
+  worker->duty.wake_dispatcher(worker->duty.user);
+}
+
+static bool run_queue(tnr_worker *worker) {
+  uint32_t waiting = tnr_ring_look(&worker->queue);
+  for (uint32_t i = 0; i < waiting; i++) {
+    void *item = tnr_ring_pop(&worker->queue);
+    void *next = tnr_ring_peek(&worker->queue, 0);
+    if (next)
+      __builtin_prefetch(next);
+    worker->duty.run(worker->duty.user, worker, item);
+    if (i % FLUSH_EVERY == FLUSH_EVERY - 1)
+      tnr_worker_flush(worker);
+  }
+  tnr_worker_flush(worker);
+  return waiting > 0;
+}
+
+/* Looks for work for a while, giving way to other threads. */
+static bool find_work_soon(tnr_worker *worker) {
+  if (worker->spin_ns <= 0)
+    return false;
+  int64_t end = tnr_now_ns() + worker->spin_ns;
+  do {
+    for (int i = 0; i < 16; i++) {
+      if (tnr_ring_look(&worker->queue))
+        return true;
+      tnr_cpu_relax();
+    }
+    sched_yield();
+  } while (tnr_now_ns() < end);
+  return false;
+}
+
+static void rest(tnr_worker *worker) {
+  if (find_work_soon(worker))
+    return;
+  tnr_parker_prepare(&worker->parker);
+  /* acquire: pairs with the release in tnr_worker_stop */
+  if (tnr_ring_look(&worker->queue) || atomic_load_explicit(&worker->stop, memory_order_acquire))
+    tnr_parker_cancel(&worker->parker);
+  else
+    tnr_parker_sleep(&worker->parker, INT64_MAX);
+}
+
+static void *worker_main(void *argument) {
+  tnr_worker *worker = argument;
+  tnr_this_thread = worker->slot;
+  worker->duty.start(worker->duty.user, worker);
+  for (;;) {
+    /* acquire, and before the look: what was pushed before the stop is run */
+    bool stopping = atomic_load_explicit(&worker->stop, memory_order_acquire);
+    if (run_queue(worker))
+      continue;
+    if (stopping)
+      break;
+    rest(worker);
+  }
+  worker->duty.finish(worker->duty.user, worker);
+  return NULL;
+}
+
+tnr_status tnr_worker_start(tnr_worker *worker, const tnr_worker_duty *duty, tnr_thread_slot slot,
+                            int64_t spin_ns) {
+  worker->duty = *duty;
+  worker->slot = slot;
+  worker->spin_ns = spin_ns;
+  return pthread_create(&worker->thread, NULL, worker_main, worker) == 0 ? TNR_OK : TNR_ESYSTEM;
+}
+
+void tnr_worker_stop(tnr_worker *worker) {
+  /* release: pairs with the acquire in worker_main */
+  atomic_store_explicit(&worker->stop, true, memory_order_release);
+  tnr_parker_wake(&worker->parker);
+  pthread_join(worker->thread, NULL);
+}

@@ -1,0 +1,56 @@
+/* A device's worker: the thread that runs what is on the device's in-order queue. It knows nothing
+ * of what the items are. */
+#ifndef TENOR_WORKER_H
+#define TENOR_WORKER_H
+
+#include <pthread.h>
+
+#include <tenor/status.h>
+
+#include "parker.h"
+#include "pool.h"
+#include "ring.h"
+
+typedef struct tnr_worker tnr_worker;
+
+/* What the reactor does with items, and how it is told of finished ones. Immutable. */
+typedef struct tnr_worker_duty {
+  void (*start)(void *user, tnr_worker *worker);           /* on the worker, first */
+  void (*run)(void *user, tnr_worker *worker, void *item); /* on the worker */
+  void (*finish)(void *user, tnr_worker *worker);          /* on the worker, last */
+  void (*wake_dispatcher)(void *user);                     /* on the worker, after a publish */
+  void *user;
+} tnr_worker_duty;
+
+struct tnr_worker {
+  tnr_worker_duty duty; /* immutable after create */
+  int64_t spin_ns;      /* immutable after create */
+  tnr_thread_slot slot; /* immutable after create */
+  pthread_t thread;     /* immutable after create */
+  tnr_ring queue;       /* dispatcher → worker */
+  tnr_ring done;        /* worker → dispatcher */
+  tnr_parker parker;    /* the worker sleeps, the dispatcher wakes */
+  atomic_bool stop;     /* atomic */
+};
+
+/* How many items may be in the worker's hands at once: each takes one place in `queue`, and up to
+ * two in `done`. */
+enum { TNR_WORKER_DEPTH = TNR_RING_SIZE / 2 };
+
+/* Starts the thread; `worker` is the caller's memory. TNR_ESYSTEM when there is no thread to be
+ * had. */
+tnr_status tnr_worker_start(tnr_worker *worker, const tnr_worker_duty *duty, tnr_thread_slot slot,
+                            int64_t spin_ns);
+
+/* Ends the thread once its queue is empty, and waits for that. */
+void tnr_worker_stop(tnr_worker *worker);
+
+/* The worker's own thread: hands an item back. Seen by the dispatcher after the next flush. */
+void tnr_worker_give_back(tnr_worker *worker, void *item);
+
+/* The worker's own thread: shows the dispatcher all that was given back, and wakes it if needed.
+ * The worker does this by itself when its queue is empty and every so many items; it is for what
+ * must not wait that long. */
+void tnr_worker_flush(tnr_worker *worker);
+
+#endif
