@@ -1,0 +1,268 @@
+#include <stdlib.h>
+#include <string.h>
+
+#include "call.h"
+#include "dispatcher.h"
+#include "error.h"
+#include "scope.h"
+#include "source.h"
+#include "thread.h"
+
+static const tnr_value none = {TNR_VALUE_NONE, NULL};
+
+/* ---- running a body ---- */
+
+static bool is_tuple(tnr_value value) {
+  return value.kind == TNR_VALUE_TUPLE || value.kind == TNR_VALUE_FUTURE_TUPLE;
+}
+
+static bool is_future(tnr_value value) {
+  return value.kind == TNR_VALUE_FUTURE || value.kind == TNR_VALUE_FUTURE_TUPLE;
+}
+
+static tnr_value check_result(const tnr_composite_def *def, tnr_site site, tnr_value value) {
+  if (value.kind == TNR_VALUE_NONE && !tnr_error())
+    tnr_error_raise_at(def->name, site, TNR_EINVAL, "the composite's body returned nothing");
+  if (value.kind == TNR_VALUE_NONE || is_tuple(value) == (def->result == TNR_OP_TUPLE))
+    return value;
+  tnr_error_raise_at(def->name, site, TNR_EINVAL, "the composite's body returned a %s, not a %s",
+                     is_tuple(value) ? "tuple" : "tensor", is_tuple(value) ? "tensor" : "tuple");
+  return none;
+}
+
+/* In a scope of its own; the result is the caller's, or the outer scope's. `async`: a plain result
+ * becomes a future. */
+static tnr_value run_body(const tnr_composite_def *def, tnr_site site, const tnr_value *in,
+                          int in_count, const void *attrs, bool async) {
+  tnr_thread *thread = tnr_thread_here();
+  const tnr_frame *outer = thread->frame;
+  tnr_frame frame = {def->name, outer ? outer->site : site};
+  if (tnr_scope_open() != TNR_OK)
+    return none;
+  thread->frame = &frame;
+  tnr_value value = check_result(def, frame.site, def->body(in, in_count, attrs));
+  if (async && value.kind != TNR_VALUE_NONE && !is_future(value))
+    value = tnr_to_async_value(value);
+  thread->frame = outer;
+  return tnr_scope_close_keeping(value.handle) ? value : none;
+}
+
+/* ---- bodies that have to wait for shapes ---- */
+
+typedef struct deferred deferred;
+
+typedef struct awaited {
+  tnr_listener listener; /* dispatcher only */
+  deferred *by;          /* immutable after create */
+  tnr_value value;       /* immutable after create; its handle is retained */
+} awaited;
+
+/* The future of a composite whose body runs later. */
+struct deferred {
+  tnr_future future;
+  tnr_message message;
+  const tnr_composite_def *def; /* immutable after create */
+  tnr_site site;                /* immutable after create */
+  int not_created;              /* dispatcher only */
+  int count;                    /* immutable after create */
+  tnr_future *result;           /* dispatcher only: what the body returned; retained */
+  tnr_listener result_created, result_complete; /* dispatcher only */
+  awaited in[];                                 /* [count]; behind them the attributes */
+};
+
+static size_t deferred_bytes(int count, size_t attrs_size) {
+  return sizeof(deferred) + (size_t)count * sizeof(awaited) + attrs_size;
+}
+
+static void deferred_destroy(tnr_object *object) {
+  deferred *made = (deferred *)object;
+  for (int i = 0; i < made->count; i++)
+    tnr_object_release(made->in[i].value.handle);
+  if (made->result)
+    tnr_object_release(&made->result->object);
+  tnr_future_finish(&made->future);
+  tnr_pool_free(&made->future.runtime->machine.objects, made,
+                deferred_bytes(made->count, made->def->attrs_size));
+}
+
+static const tnr_class deferred_class = {"future", deferred_destroy};
+
+static void finish(deferred *made, tnr_error *error) {
+  if (error)
+    tnr_future_set_error(&made->future, error);
+  tnr_future_complete(&made->future);
+  made->future.runtime->in_flight--;
+  tnr_object_release(&made->future.object); /* the dispatcher's */
+}
+
+static void result_created(tnr_listener *listener) {
+  deferred *made = (deferred *)((char *)listener - offsetof(deferred, result_created));
+  tnr_error *error;
+  tnr_object *result = tnr_future_get_result(made->result, &error);
+  if (!result)
+    return; /* complete follows, with the error */
+  tnr_object_retain(result);
+  if (tnr_future_create(&made->future, result, tnr_value_mesh(tnr_future_value(made->result))))
+    tnr_future_tell_created(&made->future);
+}
+
+static void result_complete(tnr_listener *listener) {
+  deferred *made = (deferred *)((char *)listener - offsetof(deferred, result_complete));
+  finish(made, tnr_future_get_error(made->result));
+}
+
+static void follow(tnr_future *future, tnr_listener *listener, tnr_waits_for until,
+                   void (*fire)(tnr_listener *listener)) {
+  listener->waiter.input = TNR_WAITER_LISTENS;
+  listener->fire = fire;
+  if (!tnr_future_add_waiter(tnr_future_source(future), &listener->waiter, until))
+    fire(listener);
+}
+
+static tnr_error *input_error(const deferred *made) {
+  tnr_error *error = NULL;
+  for (int i = 0; i < made->count && !error; i++)
+    error = (tnr_error *)tnr_value_error(made->in[i].value);
+  return error;
+}
+
+static tnr_value run_deferred(deferred *made) {
+  tnr_runtime *runtime = made->future.runtime;
+  tnr_value *in = malloc((size_t)made->count * sizeof *in);
+  if (!in) {
+    tnr_error_raise_at(made->def->name, made->site, TNR_ENOMEM, "out of memory for %d inputs",
+                       made->count);
+    return none;
+  }
+  for (int i = 0; i < made->count; i++)
+    in[i] = made->in[i].value;
+  tnr_error_clear();
+  runtime->in_body = true;
+  tnr_value value = run_body(made->def, made->site, in, made->count, made->in + made->count, true);
+  runtime->in_body = false;
+  free(in);
+  return value;
+}
+
+/* All inputs are created, or failed. */
+static void inputs_there(deferred *made) {
+  tnr_error *error = input_error(made);
+  if (error) {
+    finish(made, error);
+    return;
+  }
+  tnr_value value = run_deferred(made);
+  if (value.kind == TNR_VALUE_NONE) {
+    finish(made, (tnr_error *)tnr_error());
+    return;
+  }
+  made->result = value.handle;
+  tnr_scope_disown(value.handle);
+  follow(made->result, &made->result_created, TNR_UNTIL_CREATED, result_created);
+  follow(made->result, &made->result_complete, TNR_UNTIL_COMPLETE, result_complete);
+}
+
+static void input_created(tnr_listener *listener) {
+  deferred *made = ((awaited *)listener)->by;
+  if (--made->not_created == 0)
+    inputs_there(made);
+}
+
+static void deferred_arrives(tnr_message *message) {
+  deferred *made = (deferred *)((char *)message - offsetof(deferred, message));
+  made->future.runtime->in_flight++;
+  made->not_created = 1; /* until all inputs are looked at */
+  for (int i = 0; i < made->count; i++)
+    if (is_future(made->in[i].value)) {
+      made->not_created++;
+      follow(made->in[i].value.handle, &made->in[i].listener, TNR_UNTIL_CREATED, input_created);
+    }
+  if (--made->not_created == 0)
+    inputs_there(made);
+}
+
+static deferred *deferred_new(tnr_runtime *runtime, const tnr_composite_def *def, tnr_site site,
+                              const tnr_value *in, int count, const void *attrs) {
+  size_t bytes = deferred_bytes(count, def->attrs_size);
+  deferred *made = tnr_pool_alloc(&runtime->machine.objects, bytes);
+  if (!made) {
+    tnr_error_raise_at(def->name, site, TNR_ENOMEM, "out of memory for a composite");
+    return NULL;
+  }
+  memset(made, 0, bytes);
+  tnr_future_init(&made->future, &deferred_class, runtime, def->result == TNR_OP_TUPLE, 2);
+  made->message.handle = deferred_arrives;
+  made->def = def;
+  made->site = site;
+  made->count = count;
+  for (int i = 0; i < count; i++) {
+    made->in[i].by = made;
+    made->in[i].value = in[i];
+    tnr_object_retain(in[i].handle);
+  }
+  if (attrs && def->attrs_size)
+    memcpy(made->in + count, attrs, def->attrs_size);
+  return made;
+}
+
+static tnr_value defer(tnr_runtime *runtime, const tnr_composite_def *def, tnr_site site,
+                       const tnr_value *in, int count, const void *attrs) {
+  const tnr_frame *frame = tnr_thread_here()->frame;
+  deferred *made = deferred_new(runtime, def, frame ? frame->site : site, in, count, attrs);
+  if (!made)
+    return none;
+  tnr_status status = tnr_dispatcher_put_message(runtime, &made->message);
+  if (status == TNR_OK)
+    return tnr_value_adopt(tnr_future_value(&made->future));
+  tnr_object_release(&made->future.object);
+  tnr_object_release(&made->future.object);
+  tnr_error_raise_at(def->name, site, status,
+                     status == TNR_ECLOSED ? "the runtime has been closed"
+                                           : "out of memory for the dispatcher's inbox");
+  return none;
+}
+
+/* ---- calls ---- */
+
+static bool has_to_wait(const tnr_composite_def *def, const tnr_value *in, int count) {
+  if (def->needs_shapes)
+    for (int i = 0; i < count; i++)
+      if (!tnr_passed_value(in[i], TNR_CREATED))
+        return true;
+  return false;
+}
+
+static tnr_value call(const tnr_composite_def *def, tnr_site site, const tnr_value *in, int count,
+                      const void *attrs, const tnr_arguments *arguments) {
+  if (has_to_wait(def, in, count))
+    return defer(arguments->runtime, def, site, in, count, attrs);
+  return run_body(def, site, in, count, attrs, arguments->async);
+}
+
+static tnr_value call_with_zeros(const tnr_composite_def *def, tnr_site site, const tnr_value *in,
+                                 int count, const tnr_arguments *arguments) {
+  void *zeros = calloc(1, def->attrs_size);
+  if (!zeros) {
+    tnr_error_raise_at(def->name, site, TNR_ENOMEM, "out of memory for attributes");
+    return none;
+  }
+  tnr_value result = call(def, site, in, count, zeros, arguments);
+  free(zeros);
+  return result;
+}
+
+tnr_value tnr_call_composite(const tnr_composite_def *def, tnr_site site, const tnr_value *in,
+                             int in_count, const void *attrs) {
+  tnr_arguments arguments; /* only to be checked: a body gets its inputs as they are */
+  if (!def || !def->name || !def->body) {
+    tnr_error_raise_at("composite", site, TNR_EINVAL, "the definition lacks name or body");
+    return none;
+  }
+  if (!tnr_arguments_init(&arguments, def->name, site, in, in_count))
+    return none;
+  tnr_value result = attrs || def->attrs_size == 0
+                         ? call(def, site, in, in_count, attrs, &arguments)
+                         : call_with_zeros(def, site, in, in_count, &arguments);
+  tnr_arguments_finish(&arguments);
+  return result;
+}

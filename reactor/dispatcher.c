@@ -1,0 +1,251 @@
+#include "dispatcher.h"
+
+#include <errno.h>
+#include <sched.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "thread.h"
+
+/* How much of each queue one turn takes, so that none waits long for another. */
+enum { SUBMISSIONS_A_TURN = 256, PREFETCH_AHEAD = 4 };
+
+bool tnr_on_dispatcher(const tnr_runtime *runtime) {
+  return tnr_thread_here()->dispatcher_of == runtime;
+}
+
+/* ---- into the inbox: any thread ---- */
+
+static void write_wake_fd(tnr_runtime *runtime) {
+  uint64_t one = 1;
+  /* relaxed: a counter */
+  atomic_fetch_add_explicit(&runtime->wakes, 1, memory_order_relaxed);
+  while (write(runtime->wake_fd, &one, sizeof one) == -1 && errno == EINTR) {
+  }
+}
+
+void tnr_dispatcher_wake(void *runtime) {
+  if (tnr_parker_claim(&((tnr_runtime *)runtime)->sleep))
+    write_wake_fd(runtime);
+}
+
+static tnr_status put_result(tnr_runtime *runtime, tnr_inbox_result result) {
+  switch (result) {
+  case TNR_INBOX_TAKEN_WAKE:
+    write_wake_fd(runtime);
+    return TNR_OK;
+  case TNR_INBOX_TAKEN:
+    return TNR_OK;
+  case TNR_INBOX_CLOSED:
+    return TNR_ECLOSED;
+  case TNR_INBOX_NO_MEMORY:
+    break;
+  }
+  return TNR_ENOMEM;
+}
+
+/* A composite's body that had to wait belongs to what was submitted before the end. */
+static bool may_submit_late(const tnr_runtime *runtime) {
+  return tnr_on_dispatcher(runtime) && runtime->in_body;
+}
+
+tnr_status tnr_dispatcher_put_op(tnr_runtime *runtime, tnr_op *op) {
+  return put_result(runtime, tnr_inbox_put_op(&runtime->inbox, op, may_submit_late(runtime)));
+}
+
+tnr_status tnr_dispatcher_put_message(tnr_runtime *runtime, tnr_message *message) {
+  return put_result(runtime,
+                    tnr_inbox_put_message(&runtime->inbox, message, may_submit_late(runtime)));
+}
+
+tnr_status tnr_dispatcher_put_always(tnr_runtime *runtime, tnr_message *message) {
+  return put_result(runtime, tnr_inbox_put_message(&runtime->inbox, message, true));
+}
+
+/* ---- one turn: dispatcher ---- */
+
+static void take_signals_of(tnr_runtime *runtime, tnr_worker *worker) {
+  for (uint32_t waiting = tnr_ring_look(&worker->done); waiting > 0; waiting--) {
+    void *item = tnr_ring_pop(&worker->done);
+    tnr_op_part *ahead =
+        tnr_ring_peek(&worker->done, PREFETCH_AHEAD < waiting ? PREFETCH_AHEAD : 0);
+    __builtin_prefetch(ahead);
+    tnr_op_take_signal(runtime, item);
+  }
+}
+
+/* worker → dispatcher: activates the completion events of what has finished. */
+static void take_signals(tnr_runtime *runtime) {
+  for (int i = 0; i < runtime->machine.count; i++)
+    take_signals_of(runtime, &runtime->machine.devices[i]->worker);
+}
+
+/* any thread → dispatcher */
+static bool take_submissions(tnr_runtime *runtime) {
+  uintptr_t item = 0;
+  for (int taken = 0; taken < SUBMISSIONS_A_TURN; taken++) {
+    item = tnr_inbox_next(&runtime->inbox);
+    if (!item)
+      break;
+    __builtin_prefetch((void *)tnr_inbox_ahead(&runtime->inbox, PREFETCH_AHEAD));
+    if (item & 1)
+      ((tnr_message *)(item - 1))->handle((tnr_message *)(item - 1));
+    else
+      tnr_op_resolve((tnr_op *)item);
+  }
+  return item != 0;
+}
+
+/* Completion events fire: callbacks run, dependents are resolved. */
+static void fire_events(tnr_runtime *runtime) {
+  (void)event_base_loop(runtime->base, EVLOOP_ONCE | EVLOOP_NONBLOCK);
+}
+
+static void publish_launches(tnr_runtime *runtime) {
+  tnr_op_launch_ready(runtime);
+  for (int i = 0; i < runtime->machine.count; i++)
+    tnr_lane_publish(&runtime->lanes[i]);
+  for (int i = 0; i < runtime->machine.count; i++)
+    tnr_lane_settle_epochs(&runtime->lanes[i]);
+}
+
+static bool has_signals(tnr_runtime *runtime) {
+  for (int i = 0; i < runtime->machine.count; i++)
+    if (tnr_ring_look(&runtime->machine.devices[i]->worker.done) > 0)
+      return true;
+  return false;
+}
+
+static bool has_events(const tnr_runtime *runtime) {
+  return event_base_get_num_events(runtime->base, EVENT_BASE_COUNT_ACTIVE) > 0;
+}
+
+/* Looks for work for a while, giving way to other threads. */
+static bool find_work_soon(tnr_runtime *runtime) {
+  if (runtime->spin_ns <= 0)
+    return false;
+  int64_t end = tnr_now_ns() + runtime->spin_ns;
+  do {
+    for (int i = 0; i < 16; i++) {
+      if (has_signals(runtime) || tnr_inbox_waits(&runtime->inbox))
+        return true;
+      tnr_cpu_relax();
+    }
+    sched_yield();
+  } while (tnr_now_ns() < end);
+  return false;
+}
+
+/* What is queued behind a device's worker when the runtime is aborted never gets there. */
+static void take_back_launches(tnr_runtime *runtime) {
+  runtime->aborting = true;
+  for (int i = 0; i < runtime->machine.count; i++)
+    for (tnr_op_part *part = tnr_lane_take_back(&runtime->lanes[i]), *next; part; part = next) {
+      next = part->next;
+      tnr_op_never_ran(part);
+    }
+}
+
+static bool is_over(tnr_runtime *runtime) {
+  /* acquire: pairs with the release in tnr_dispatcher_close; nothing is put in the inbox after it
+   */
+  if (!atomic_load_explicit(&runtime->close_requested, memory_order_acquire))
+    return false;
+  if (!runtime->aborting && atomic_load_explicit(&runtime->abort, memory_order_acquire))
+    take_back_launches(runtime);
+  return runtime->in_flight == 0 && tnr_inbox_is_empty(&runtime->inbox);
+}
+
+/* Sleeps in the event base until there is something to do. */
+static void rest(tnr_runtime *runtime) {
+  if (has_events(runtime) || has_signals(runtime) || find_work_soon(runtime))
+    return;
+  tnr_parker_prepare(&runtime->sleep);
+  if (!is_over(runtime) && tnr_inbox_sleep(&runtime->inbox)) {
+    if (!has_signals(runtime) && !has_events(runtime))
+      (void)event_base_loop(runtime->base, EVLOOP_ONCE);
+    tnr_inbox_awake(&runtime->inbox);
+  }
+  tnr_parker_cancel(&runtime->sleep);
+}
+
+static void on_wake(evutil_socket_t fd, short what, void *user) {
+  (void)what;
+  (void)user;
+  uint64_t count;
+  while (read(fd, &count, sizeof count) == -1 && errno == EINTR) {
+  }
+}
+
+static void *dispatcher_main(void *argument) {
+  tnr_runtime *runtime = argument;
+  tnr_this_thread = (tnr_thread_slot){runtime, 0};
+  tnr_thread_here()->dispatcher_of = runtime;
+  while (!is_over(runtime)) {
+    take_signals(runtime);
+    bool more = take_submissions(runtime);
+    tnr_op_launch_ready(runtime);
+    fire_events(runtime);
+    publish_launches(runtime);
+    if (!more)
+      rest(runtime);
+  }
+  return NULL;
+}
+
+/* ---- life ---- */
+
+static struct event_base *base_new(void) {
+  struct event_config *config = event_config_new();
+  if (!config)
+    return NULL;
+  (void)event_config_set_flag(config, EVENT_BASE_FLAG_NOLOCK);
+  struct event_base *base = event_base_new_with_config(config);
+  event_config_free(config);
+  return base;
+}
+
+static tnr_status make(tnr_runtime *runtime, tnr_fault *fault) {
+  runtime->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+  if (runtime->wake_fd == -1)
+    return tnr_fail(fault, TNR_ESYSTEM, "no eventfd for the dispatcher: %s", strerror(errno));
+  runtime->base = base_new();
+  if (!runtime->base)
+    return tnr_fail(fault, TNR_ESYSTEM, "no event base for the dispatcher");
+  runtime->wake_event =
+      event_new(runtime->base, runtime->wake_fd, EV_READ | EV_PERSIST, on_wake, runtime);
+  if (!runtime->wake_event || event_add(runtime->wake_event, NULL) != 0)
+    return tnr_fail(fault, TNR_ESYSTEM, "the dispatcher's eventfd cannot be watched");
+  return TNR_OK;
+}
+
+tnr_status tnr_dispatcher_start(tnr_runtime *runtime, tnr_fault *fault) {
+  tnr_status status = make(runtime, fault);
+  if (status == TNR_OK && pthread_create(&runtime->dispatcher, NULL, dispatcher_main, runtime) != 0)
+    status = tnr_fail(fault, TNR_ESYSTEM, "no thread for the dispatcher");
+  if (status != TNR_OK)
+    tnr_dispatcher_finish(runtime);
+  return status;
+}
+
+void tnr_dispatcher_close(tnr_runtime *runtime) {
+  tnr_inbox_close(&runtime->inbox);
+  /* release: pairs with the acquire in is_over */
+  atomic_store_explicit(&runtime->close_requested, true, memory_order_release);
+  tnr_dispatcher_wake(runtime);
+}
+
+void tnr_dispatcher_join(tnr_runtime *runtime) {
+  pthread_join(runtime->dispatcher, NULL);
+}
+
+void tnr_dispatcher_finish(tnr_runtime *runtime) {
+  if (runtime->wake_event)
+    event_free(runtime->wake_event);
+  if (runtime->base)
+    event_base_free(runtime->base);
+  if (runtime->wake_fd != -1)
+    close(runtime->wake_fd);
+  tnr_inbox_finish(&runtime->inbox);
+}

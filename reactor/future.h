@@ -1,0 +1,139 @@
+/* The inside of futures: a result with two moments, and the chain of what waits for them. */
+#ifndef TENOR_REACTOR_FUTURE_H
+#define TENOR_REACTOR_FUTURE_H
+
+#include <stdatomic.h>
+
+#include <tenor/future.h>
+#include <tenor/runtime.h>
+
+#include "../devices/object.h"
+#include "../devices/storage.h"
+
+/* What a waiter waits for. LAUNCHED: the op is on its device's queue, and so are all that it needs,
+ * so that ops behind it in that queue may be put there. */
+typedef enum tnr_waits_for {
+  TNR_UNTIL_LAUNCHED,
+  TNR_UNTIL_CREATED,
+  TNR_UNTIL_COMPLETE
+} tnr_waits_for;
+
+enum { TNR_WAITER_LISTENS = UINT32_MAX };
+
+/* One link in a future's chain, embedded in what waits. Dispatcher only. */
+typedef struct tnr_waiter {
+  struct tnr_waiter *next;
+  uint32_t until; /* a tnr_waits_for */
+  uint32_t input; /* the index of the op's input that this is part of, or TNR_WAITER_LISTENS */
+} tnr_waiter;
+
+/* A waiter with a function. Runs on the dispatcher, once; `listener` may be freed in it. */
+typedef struct tnr_listener {
+  tnr_waiter waiter;
+  void (*fire)(struct tnr_listener *listener);
+} tnr_listener;
+
+typedef enum tnr_future_state {
+  TNR_FUTURE_PENDING = 0,
+  TNR_FUTURE_CREATED, /* the result is there */
+  TNR_FUTURE_COMPLETE /* the data is there, or there is an error */
+} tnr_future_state;
+
+/* The base of every kind of future, of a tensor or of a tuple. A tnr_future_tuple is the same
+ * thing. */
+struct tnr_future {
+  tnr_object object;
+  tnr_runtime *runtime;           /* immutable after create */
+  _Atomic(const tnr_mesh *) mesh; /* atomic: where the result will live; NULL while not known,
+                                   * written once */
+  tnr_object *result;             /* a tensor or tuple; written before state is CREATED */
+  _Atomic(tnr_error *) error;     /* atomic: written once, retained */
+  tnr_waiter *last_waiter;        /* dispatcher only: a ring; its next is the first */
+  _Atomic uint8_t state;          /* atomic: a tnr_future_state; never goes back */
+  atomic_bool tell_created;       /* atomic: the dispatcher has waiters for CREATED */
+  bool tuple;                     /* immutable after create: the result is a tuple */
+  bool created_told;              /* dispatcher only: waiters for CREATED have been called */
+  bool launched;                  /* dispatcher only: waiters for LAUNCHED have been called */
+};
+
+/* Element `index` of a future of a tuple. Has no moments of its own. */
+typedef struct tnr_element {
+  tnr_future future; /* error: only that there is no such element */
+  tnr_future *tuple; /* immutable after create; retained */
+  int index;         /* immutable after create */
+  tnr_site site;     /* immutable after create */
+} tnr_element;
+
+extern const tnr_class tnr_element_class, tnr_op_class;
+
+static inline tnr_future *tnr_future_of(tnr_future_tuple *future) {
+  return (tnr_future *)future;
+}
+
+static inline bool tnr_future_is_op(const tnr_future *future) {
+  return future->object.class == &tnr_op_class;
+}
+
+static inline bool tnr_future_is_element(const tnr_future *future) {
+  return future->object.class == &tnr_element_class;
+}
+
+/* The future whose moments count: the tuple's for an element. */
+static inline tnr_future *tnr_future_source(tnr_future *future) {
+  return tnr_future_is_element(future) ? ((tnr_element *)future)->tuple : future;
+}
+
+static inline tnr_future_state tnr_future_get_state(const tnr_future *future) {
+  /* acquire: pairs with tnr_future_set_state; result and mesh are then visible */
+  return (tnr_future_state)atomic_load_explicit(&future->state, memory_order_acquire);
+}
+
+static inline const tnr_mesh *tnr_future_get_mesh(const tnr_future *future) {
+  /* acquire: pairs with tnr_future_set_mesh; what the mesh points to is then visible */
+  return atomic_load_explicit(&future->mesh, memory_order_acquire);
+}
+
+static inline void tnr_future_set_mesh(tnr_future *future, const tnr_mesh *mesh) {
+  /* release: pairs with tnr_future_get_mesh */
+  atomic_store_explicit(&future->mesh, mesh, memory_order_release);
+}
+
+/* `future` is all set for the given number of references. */
+void tnr_future_init(tnr_future *future, const tnr_class *class, tnr_runtime *runtime, bool tuple,
+                     uint32_t refs);
+
+/* Releases what the base holds. */
+void tnr_future_finish(tnr_future *future);
+
+/* The error of a future, or of an element that does not exist; NULL while it has none. Any thread.
+ */
+tnr_error *tnr_future_get_error(tnr_future *future);
+
+/* Sets the error unless it has one; retains it. Any thread. */
+void tnr_future_set_error(tnr_future *future, tnr_error *error);
+
+/* The tensor or tuple of a future that is created; NULL and an error if there is none. */
+tnr_object *tnr_future_get_result(tnr_future *future, tnr_error **error);
+
+/* Whoever makes the result (any thread, once): takes over the reference and passes *created*. True
+ * when the dispatcher has to be told, by tnr_future_tell_created. */
+bool tnr_future_create(tnr_future *future, tnr_object *result, const tnr_mesh *mesh);
+
+/* ---- dispatcher only ---- */
+
+/* Adds a waiter to the chain. False when what it waits for has passed already: not added. */
+bool tnr_future_add_waiter(tnr_future *future, tnr_waiter *waiter, tnr_waits_for until);
+
+/* Takes a listener out of the chain again; false when it is not there. */
+bool tnr_future_remove_waiter(tnr_future *future, const tnr_waiter *waiter);
+
+void tnr_future_tell_launched(tnr_future *future);
+void tnr_future_tell_created(tnr_future *future);
+
+/* Passes *complete* (and *created*, if that was not told) and walks the chain, iteratively. */
+void tnr_future_complete(tnr_future *future);
+
+/* As a value for callbacks and users. */
+tnr_value tnr_future_value(tnr_future *future);
+
+#endif

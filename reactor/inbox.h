@@ -1,0 +1,69 @@
+/* What any thread hands to the dispatcher: ops, and other messages. */
+#ifndef TENOR_REACTOR_INBOX_H
+#define TENOR_REACTOR_INBOX_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <tenor/status.h>
+
+#include "../devices/spin.h"
+
+/* Anything but an op; embedded in what it is about. Handled once, on the dispatcher. */
+typedef struct tnr_message {
+  void (*handle)(struct tnr_message *message);
+} tnr_message;
+
+/* any thread → dispatcher. An array that grows; the dispatcher takes all of it at once and leaves
+ * the one that it has emptied, so that the lock is held for a few instructions and each side works
+ * on memory of its own. */
+typedef struct tnr_inbox {
+  tnr_spin lock;
+  bool closed;      /* guarded by lock */
+  bool asleep;      /* guarded by lock: the dispatcher wants an eventfd write for the next item */
+  uintptr_t *items; /* guarded by lock: ops, and messages with their lowest bit set */
+  size_t count, capacity; /* guarded by lock */
+  _Atomic size_t hint;    /* atomic, relaxed: count, for who looks without the lock */
+
+  uintptr_t *taken;                             /* dispatcher only */
+  size_t taken_at, taken_count, taken_capacity; /* dispatcher only */
+} tnr_inbox;
+
+typedef enum tnr_inbox_result {
+  TNR_INBOX_TAKEN,
+  TNR_INBOX_TAKEN_WAKE, /* and the dispatcher sleeps: the caller has to wake it */
+  TNR_INBOX_CLOSED,
+  TNR_INBOX_NO_MEMORY
+} tnr_inbox_result;
+
+void tnr_inbox_finish(tnr_inbox *inbox);
+
+/* Any thread. `even_closed`: for what the runtime itself still has to say. */
+tnr_inbox_result tnr_inbox_put_op(tnr_inbox *inbox, void *op, bool even_closed);
+tnr_inbox_result tnr_inbox_put_message(tnr_inbox *inbox, tnr_message *message, bool even_closed);
+
+/* Dispatcher: the next item, or 0 when there is none. The lowest bit says that it is a message. */
+uintptr_t tnr_inbox_next(tnr_inbox *inbox);
+
+/* Dispatcher: the item `ahead` places behind the next one, if it has been taken over already, else
+ * 0. */
+uintptr_t tnr_inbox_ahead(const tnr_inbox *inbox, size_t ahead);
+
+/* Dispatcher: nothing is in it at this moment. */
+bool tnr_inbox_is_empty(tnr_inbox *inbox);
+
+/* Dispatcher: a look without the lock, for spinning: may be wrong for a moment. */
+static inline bool tnr_inbox_waits(const tnr_inbox *inbox) {
+  return atomic_load_explicit(&inbox->hint, memory_order_relaxed) > 0;
+}
+
+/* Dispatcher: nothing is in it, and who puts something in from now on is told to wake. False when
+ * something is. */
+bool tnr_inbox_sleep(tnr_inbox *inbox);
+void tnr_inbox_awake(tnr_inbox *inbox);
+
+/* Dispatcher: from now on nothing is taken any more. */
+void tnr_inbox_close(tnr_inbox *inbox);
+
+#endif

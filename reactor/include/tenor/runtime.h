@@ -1,0 +1,85 @@
+/* A runtime: devices with their workers, and the dispatcher thread that connects them. */
+#ifndef TENOR_RUNTIME_H
+#define TENOR_RUNTIME_H
+
+#include <tenor/device.h>
+#include <tenor/driver.h>
+#include <tenor/error.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct tnr_runtime tnr_runtime;
+
+typedef struct tnr_device_config {
+  const tnr_driver *driver;
+  int count;          /* how many devices of this kind: "cpu:0", "cpu:1", …; 1 to 64 */
+  const void *config; /* the driver's own; must live until tnr_runtime_create returns */
+} tnr_device_config;
+
+/* Zero stands for the default everywhere. */
+typedef struct tnr_runtime_options {
+  const tnr_device_config *devices; /* default: one cpu device */
+  int device_configs;               /* how many entries `devices` has */
+  int threads_per_device; /* kernel threads of a cpu device, its worker included; default 1 */
+  int max_threads;   /* creating fails when devices x threads_per_device are more; default: no limit
+                      */
+  bool pin;          /* pin the worker of device i to CPU i modulo the number of CPUs */
+  int program_cache; /* programs that each device keeps; default 1024 */
+
+  /* How long an idle dispatcher or worker looks for work, giving way to other threads, before it
+   * sleeps, in ns. Default 20,000; negative: sleeps at once. */
+  int64_t spin_ns;
+} tnr_runtime_options;
+
+/* Creates devices and starts the dispatcher and one worker thread a device. NULL options: all
+ * defaults. NULL with tnr_error() on failure, with nothing left behind. Any thread.
+ * After fork(2) the child must not use a runtime of its parent, nor release its handles: its
+ * threads exist in the parent only. It may exec, _exit, or create a runtime of its own. */
+TNR_API tnr_runtime *tnr_runtime_create(const tnr_runtime_options *options) TNR_MUST_USE;
+
+typedef enum tnr_shutdown {
+  TNR_DRAIN = 0, /* everything that has been submitted runs to its end */
+  TNR_ABORT      /* what has not started fails with TNR_ECANCELED; running kernels finish */
+} tnr_shutdown;
+
+/* Closes the runtime: further calls fail with TNR_ECLOSED; waits until every op has completed and
+ * every callback has run; ends its threads. Handles stay valid and are released as ever, before or
+ * after, in any order; the memory goes with the last of them. TNR_EDEADLK on the runtime's own
+ * dispatcher or worker, and then nothing has happened. NULL is fine. */
+TNR_API tnr_status tnr_runtime_destroy(tnr_runtime *runtime, tnr_shutdown how);
+
+/* The runtime that the first call of a simple program makes: with all defaults, on first use. It is
+ * the one thing that is global; it lives until tnr_default_runtime_destroy or the process ends.
+ * NULL with tnr_error() when it cannot be made. Any thread. */
+TNR_API tnr_runtime *tnr_default_runtime(void);
+TNR_API tnr_status tnr_default_runtime_destroy(tnr_shutdown how);
+
+/* Devices other than the host, in the order of the options. */
+TNR_API int tnr_runtime_device_count(const tnr_runtime *runtime);
+TNR_API tnr_device *tnr_runtime_device_at(const tnr_runtime *runtime, int index); /* NULL if none */
+
+/* By name: "cpu:1", "host". NULL with tnr_error() when there is none. */
+TNR_API tnr_device *tnr_runtime_device(tnr_runtime *runtime, const char *name) TNR_MUST_USE;
+
+/* Waits until everything that was submitted to the device before this call is complete: ops that
+ * still wait for other devices, and copies to and from it, included. TNR_OK even if some failed. */
+TNR_API tnr_status tnr_synchronize_device(tnr_device *device);
+
+/* Counters since creation. Any thread; each is exact, together they may be a moment apart. */
+typedef struct tnr_runtime_stats {
+  uint64_t submitted;    /* ops */
+  uint64_t completed;    /* ops, failed ones included */
+  uint64_t failed;       /* ops, descendants of failed ones included */
+  uint64_t wakes;        /* eventfd writes that woke the dispatcher */
+  uint64_t live_handles; /* tensors, tuples and futures alive, of users and of ops in flight */
+} tnr_runtime_stats;
+TNR_API tnr_runtime_stats tnr_runtime_get_stats(const tnr_runtime *runtime);
+
+TNR_API const char *tnr_version(void); /* "0.1.0" */
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,384 @@
+#include "join.h"
+
+#include <string.h>
+
+#include "call.h"
+#include "dispatcher.h"
+#include "error.h"
+#include "scope.h"
+#include "source.h"
+
+/* One member, and what listens to it. Dispatcher only, except `handle`. */
+typedef struct member {
+  tnr_listener created;
+  tnr_follower complete; /* of a plain tensor; else its listener alone listens to the future */
+  struct join *join;
+  tnr_object *handle; /* immutable after create; a tensor or a future; retained until destroy */
+} member;
+
+typedef struct join {
+  tnr_future future;
+  tnr_message message;
+  int count;                     /* immutable after create */
+  int not_created, not_complete; /* dispatcher only: members */
+  bool settled;                  /* dispatcher only: complete already */
+  member members[];              /* [count] */
+} join;
+
+static size_t join_bytes(int count) {
+  return sizeof(join) + (size_t)count * sizeof(member);
+}
+
+static void join_destroy(tnr_object *object) {
+  join *made = (join *)object;
+  for (int i = 0; i < made->count; i++)
+    tnr_object_release(made->members[i].handle);
+  tnr_future_finish(&made->future);
+  tnr_pool_free(&made->future.runtime->machine.objects, made, join_bytes(made->count));
+}
+
+const tnr_class tnr_all_class = {"future", join_destroy};
+static const tnr_class any_class = {"future", join_destroy};
+
+int tnr_all_count(const tnr_future *all) {
+  return ((const join *)all)->count;
+}
+
+tnr_object *tnr_all_member(const tnr_future *all, int index) {
+  return ((const join *)all)->members[index].handle;
+}
+
+/* ---- settling: dispatcher ---- */
+
+/* One of the listeners is through: its reference to the join goes. */
+static void let_go(join *made) {
+  tnr_object_release(&made->future.object);
+}
+
+static void settle(join *made, tnr_error *error) {
+  if (made->settled)
+    return;
+  made->settled = true;
+  if (error)
+    tnr_future_set_error(&made->future, error);
+  tnr_future_complete(&made->future);
+}
+
+static tnr_object *member_result(const member *of, tnr_error **error) {
+  *error = NULL;
+  if (of->handle->class == &tnr_tensor_class)
+    return of->handle;
+  return tnr_future_get_result((tnr_future *)of->handle, error);
+}
+
+static tnr_error *no_memory_for(int count) {
+  tnr_fault fault;
+  tnr_fail(&fault, TNR_ENOMEM, "out of memory for a tuple of %d", count);
+  return tnr_error_new(&(tnr_error_context){.op = "all"}, &fault);
+}
+
+/* All members are created: so is the tuple of them. */
+static void create_tuple(join *made) {
+  tnr_machine *machine = &made->future.runtime->machine;
+  tnr_tuple *tuple =
+      tnr_pool_alloc(&machine->objects, sizeof *tuple + (size_t)made->count * sizeof(tnr_tensor *));
+  if (!tuple) {
+    tnr_error *error = no_memory_for(made->count);
+    settle(made, error);
+    tnr_object_release(tnr_error_object(error));
+    return;
+  }
+  tnr_object_init(&tuple->object, &tnr_tuple_class, 1);
+  tuple->machine = machine;
+  tuple->count = made->count;
+  for (int i = 0; i < made->count; i++) {
+    tnr_error *error;
+    tuple->tensors[i] = (tnr_tensor *)member_result(&made->members[i], &error);
+    tnr_object_retain(&tuple->tensors[i]->object);
+  }
+  if (tnr_future_create(&made->future, &tuple->object,
+                        made->count ? tuple->tensors[0]->mesh : NULL))
+    tnr_future_tell_created(&made->future);
+}
+
+static void all_member_created(tnr_listener *listener) {
+  member *of = (member *)listener;
+  join *made = of->join;
+  tnr_error *error;
+  if (!made->settled) {
+    if (!member_result(of, &error))
+      settle(made, error);
+    else if (--made->not_created == 0)
+      create_tuple(made);
+  }
+  let_go(made);
+}
+
+static void all_member_complete(member *of, tnr_error *error) {
+  join *made = of->join;
+  if (error)
+    settle(made, error);
+  else if (--made->not_complete == 0)
+    settle(made, NULL);
+  let_go(made);
+}
+
+/* A future's error may also be that of an element that does not exist. */
+static void all_future_complete(tnr_listener *listener) {
+  member *of = (member *)((char *)listener - offsetof(member, complete));
+  all_member_complete(of, tnr_future_get_error((tnr_future *)of->handle));
+}
+
+static void all_tensor_complete(tnr_follower *follower, tnr_error *error) {
+  all_member_complete((member *)((char *)follower - offsetof(member, complete)), error);
+}
+
+static void listen_to(tnr_future *future, tnr_listener *listener, tnr_waits_for until,
+                      void (*fire)(tnr_listener *listener)) {
+  listener->waiter.input = TNR_WAITER_LISTENS;
+  listener->fire = fire;
+  if (!tnr_future_add_waiter(tnr_future_source(future), &listener->waiter, until))
+    fire(listener);
+}
+
+static join *join_of(tnr_message *message) {
+  return (join *)((char *)message - offsetof(join, message));
+}
+
+static void begin(join *made, int listeners) {
+  made->future.runtime->in_flight++;
+  for (int i = 0; i < listeners; i++)
+    tnr_object_retain(&made->future.object);
+}
+
+static void begun(join *made) {
+  made->future.runtime->in_flight--;
+  tnr_object_release(&made->future.object);
+}
+
+static void all_arrives(tnr_message *message) {
+  join *made = join_of(message);
+  begin(made, 2 * made->count);
+  for (int i = 0; i < made->count; i++) {
+    member *of = &made->members[i];
+    of->created.waiter.input = TNR_WAITER_LISTENS;
+    if (of->handle->class == &tnr_tensor_class)
+      all_member_created(&of->created);
+    else
+      listen_to((tnr_future *)of->handle, &of->created, TNR_UNTIL_CREATED, all_member_created);
+  }
+  for (int i = 0; i < made->count; i++) {
+    member *of = &made->members[i];
+    if (of->handle->class == &tnr_tensor_class)
+      tnr_follow(&of->complete, of->handle, all_tensor_complete);
+    else
+      listen_to((tnr_future *)of->handle, &of->complete.listener, TNR_UNTIL_COMPLETE,
+                all_future_complete);
+  }
+  begun(made);
+}
+
+static void any_member_complete(tnr_listener *listener) {
+  member *of = (member *)((char *)listener - offsetof(member, complete));
+  join *made = of->join;
+  tnr_error *error = tnr_future_get_error((tnr_future *)of->handle);
+  made->not_complete--;
+  if (!made->settled && !error) {
+    tnr_object *result = member_result(of, &error);
+    tnr_object_retain(result);
+    if (tnr_future_create(&made->future, result, ((tnr_tensor *)result)->mesh))
+      tnr_future_tell_created(&made->future);
+    settle(made, NULL);
+  } else if (made->not_complete == 0) {
+    settle(made, error);
+  }
+  let_go(made);
+}
+
+static void any_arrives(tnr_message *message) {
+  join *made = join_of(message);
+  begin(made, made->count);
+  for (int i = 0; i < made->count; i++) {
+    member *of = &made->members[i];
+    listen_to((tnr_future *)of->handle, &of->complete.listener, TNR_UNTIL_COMPLETE,
+              any_member_complete);
+  }
+  begun(made);
+}
+
+/* ---- making: any thread ---- */
+
+static join *join_new(tnr_runtime *runtime, const tnr_class *class, bool tuple,
+                      tnr_object *const *handles, int count) {
+  join *made = tnr_pool_alloc(&runtime->machine.objects, join_bytes(count));
+  if (!made) {
+    tnr_error_raise(TNR_ENOMEM, "out of memory for a future of %d members", count);
+    return NULL;
+  }
+  tnr_future_init(&made->future, class, runtime, tuple, 1);
+  made->count = made->not_created = made->not_complete = count;
+  made->settled = false;
+  for (int i = 0; i < count; i++) {
+    made->members[i].join = made;
+    made->members[i].handle = handles[i];
+    tnr_object_retain(handles[i]);
+  }
+  return made;
+}
+
+static tnr_future *join_submit(join *made, const char *op, tnr_site site,
+                               void (*arrives)(tnr_message *message)) {
+  made->message.handle = arrives;
+  tnr_object_retain(&made->future.object); /* the dispatcher's */
+  tnr_status status = tnr_dispatcher_put_message(made->future.runtime, &made->message);
+  if (status == TNR_OK)
+    return &made->future;
+  tnr_object_release(&made->future.object);
+  tnr_object_release(&made->future.object);
+  tnr_error_raise_at(op, site, status,
+                     status == TNR_ECLOSED ? "the runtime has been closed"
+                                           : "out of memory for the dispatcher's inbox");
+  return NULL;
+}
+
+/* Elements of a tuple whose length is not known yet cannot be members. */
+static bool has_unknown_tuple(const tnr_arguments *arguments, tnr_site site) {
+  for (int i = 0; i < arguments->count; i++) {
+    tnr_object *handle = arguments->handles[i];
+    if (handle->class != &tnr_tensor_class && ((tnr_future *)handle)->tuple) {
+      tnr_error_raise_at("all", site, TNR_EINVAL,
+                         "member %d is a future of a tuple whose length is not known yet", i);
+      return true;
+    }
+  }
+  return false;
+}
+
+static tnr_value all_of(const tnr_arguments *arguments, tnr_site site) {
+  if (!arguments->async) {
+    tnr_tuple *tuple = tnr_tuple_new(&arguments->runtime->machine,
+                                     (tnr_tensor *const *)arguments->handles, arguments->count);
+    if (!tuple) {
+      tnr_error_raise_at("all", site, TNR_ENOMEM, "out of memory for a tuple of %d",
+                         arguments->count);
+      return (tnr_value){TNR_VALUE_NONE, NULL};
+    }
+    for (int i = 0; i < arguments->count; i++)
+      tnr_object_retain(arguments->handles[i]);
+    return tnr_value_adopt(tnr_value_of_tuple(tuple));
+  }
+  if (has_unknown_tuple(arguments, site))
+    return (tnr_value){TNR_VALUE_NONE, NULL};
+  join *made =
+      join_new(arguments->runtime, &tnr_all_class, true, arguments->handles, arguments->count);
+  tnr_future *future = made ? join_submit(made, "all", site, all_arrives) : NULL;
+  return tnr_value_adopt(tnr_value_of_future_tuple((tnr_future_tuple *)future));
+}
+
+tnr_value tnr_all(const tnr_value *values, int count, tnr_site site) {
+  tnr_arguments arguments;
+  if (!tnr_arguments_init(&arguments, "all", site, values, count))
+    return (tnr_value){TNR_VALUE_NONE, NULL};
+  tnr_value result = all_of(&arguments, site);
+  tnr_arguments_finish(&arguments);
+  return result;
+}
+
+static bool check_any(tnr_future *const *futures, int count, tnr_site site) {
+  if (count < 1) {
+    tnr_error_raise_at("any", site, TNR_EINVAL, "there are no futures");
+    return false;
+  }
+  for (int i = 0; i < count; i++) {
+    if (!futures[i]) {
+      if (!tnr_error())
+        tnr_error_raise_at("any", site, TNR_EINVAL, "input %d is NULL", i);
+      return false;
+    }
+    if (futures[i]->runtime != futures[0]->runtime) {
+      tnr_error_raise_at("any", site, TNR_EDEVICE, "input %d belongs to another runtime", i);
+      return false;
+    }
+  }
+  return true;
+}
+
+tnr_future *tnr_any(tnr_future *const *futures, int count, tnr_site site) {
+  if (!check_any(futures, count, site))
+    return NULL;
+  join *made =
+      join_new(futures[0]->runtime, &any_class, false, (tnr_object *const *)futures, count);
+  return tnr_scope_adopt(made ? join_submit(made, "any", site, any_arrives) : NULL);
+}
+
+/* ---- elements ---- */
+
+static void element_destroy(tnr_object *object) {
+  tnr_element *element = (tnr_element *)object;
+  tnr_pool *objects = &element->future.runtime->machine.objects;
+  tnr_future_finish(&element->future);
+  tnr_object_release(&element->tuple->object);
+  tnr_pool_free(objects, element, sizeof *element);
+}
+
+const tnr_class tnr_element_class = {"future", element_destroy};
+
+static tnr_future *element_new(tnr_future *tuple, int index, tnr_site site) {
+  tnr_element *element = tnr_pool_alloc(&tuple->runtime->machine.objects, sizeof *element);
+  if (!element) {
+    tnr_error_raise_at("at", site, TNR_ENOMEM, "out of memory for a future");
+    return NULL;
+  }
+  tnr_future_init(&element->future, &tnr_element_class, tuple->runtime, false, 1);
+  element->tuple = tuple;
+  element->index = index;
+  element->site = site;
+  tnr_object_retain(&tuple->object);
+  return &element->future;
+}
+
+static bool check_index(int index, int count, tnr_site site) {
+  if (index >= 0 && index < count)
+    return true;
+  tnr_error_raise_at("at", site, TNR_EINVAL, "there is no element %d in a tuple of %d", index,
+                     count);
+  return false;
+}
+
+tnr_tensor *tnr_at_tuple(tnr_tuple *x, int index, tnr_site site) {
+  if (!x || !check_index(index, x->count, site))
+    return NULL;
+  return tnr_scope_adopt(tnr_retain(x->tensors[index]));
+}
+
+/* A member of an all-of need not wait for the others. */
+static tnr_future *member_of_all(tnr_future *all, int index, tnr_site site) {
+  if (!check_index(index, tnr_all_count(all), site))
+    return NULL;
+  tnr_object *handle = tnr_all_member(all, index);
+  if (handle->class == &tnr_tensor_class)
+    return tnr_source_new(handle);
+  return tnr_retain(handle);
+}
+
+tnr_future *tnr_at_future(tnr_future_tuple *x, int index, tnr_site site) {
+  tnr_future *tuple = tnr_future_of(x);
+  if (!tuple)
+    return NULL;
+  return tnr_scope_adopt(tuple->object.class == &tnr_all_class ? member_of_all(tuple, index, site)
+                                                               : element_new(tuple, index, site));
+}
+
+tnr_value tnr_at_value(tnr_value x, int index, tnr_site site) {
+  switch (x.kind) {
+  case TNR_VALUE_TUPLE:
+    return tnr_value_of_tensor(tnr_at_tuple(x.handle, index, site));
+  case TNR_VALUE_FUTURE_TUPLE:
+    return tnr_value_of_future(tnr_at_future(x.handle, index, site));
+  case TNR_VALUE_NONE:
+    break;
+  default:
+    tnr_error_raise_at("at", site, TNR_EINVAL, "the value is not a tuple");
+  }
+  return (tnr_value){TNR_VALUE_NONE, NULL};
+}

@@ -1,0 +1,49 @@
+/* One device as the dispatcher sees it: what it has launched there, and which epochs are open. All
+ * of it dispatcher only. */
+#ifndef TENOR_REACTOR_LANE_H
+#define TENOR_REACTOR_LANE_H
+
+#include "plan.h"
+
+typedef struct tnr_op_part tnr_op_part;
+
+/* Counts the op parts that came to one device between two calls of tnr_synchronize_device. */
+typedef struct tnr_epoch {
+  struct tnr_epoch *next;                   /* the younger one */
+  uint64_t open;                            /* parts in it that are not complete */
+  void (*reached)(struct tnr_epoch *epoch); /* all older epochs are complete; NULL for the first */
+  void (*retired)(struct tnr_epoch *epoch); /* nothing points here any more; NULL for the first */
+} tnr_epoch;
+
+typedef struct tnr_lane {
+  tnr_device *device;        /* immutable after create */
+  tnr_op_part *first, *last; /* launched, waiting for room in the worker's hands */
+  uint32_t in_hand;          /* in the worker's hands */
+  bool unpublished;          /* pushed since the last publish */
+  tnr_epoch *oldest, *newest;
+  tnr_epoch first_epoch;
+  tnr_plan_cache plans; /* worker only */
+} tnr_lane;
+
+void tnr_lane_init(tnr_lane *lane, tnr_device *device);
+
+/* Behind everything else on the device's queue. */
+void tnr_lane_push(tnr_lane *lane, tnr_op_part *part);
+
+/* One part has left the worker's hands: the next one may go there. */
+void tnr_lane_returned(tnr_lane *lane);
+
+/* Shows the worker what was pushed, and wakes it if it sleeps. */
+void tnr_lane_publish(tnr_lane *lane);
+
+/* Takes what the worker has not got yet off the queue: the first of a list. */
+tnr_op_part *tnr_lane_take_back(tnr_lane *lane);
+
+/* Begins a new epoch; epoch->reached is called, perhaps at once, when all older ones are complete.
+ */
+void tnr_lane_begin_epoch(tnr_lane *lane, tnr_epoch *epoch);
+
+/* To be called now and then: tells those whose epochs are complete. */
+void tnr_lane_settle_epochs(tnr_lane *lane);
+
+#endif

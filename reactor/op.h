@@ -1,0 +1,114 @@
+/* An op in flight: one allocation that holds its future, its completion event, its place in a
+ * device's queue, its inputs and its attributes. */
+#ifndef TENOR_REACTOR_OP_H
+#define TENOR_REACTOR_OP_H
+
+#include <event2/event_struct.h>
+
+#include <tenor/op.h>
+
+#include "../devices/worker.h"
+#include "future.h"
+#include "lane.h"
+
+typedef struct tnr_op tnr_op;
+
+/* One input. The reference is retained until the op is complete. */
+typedef struct tnr_op_input {
+  tnr_waiter waiter;  /* dispatcher only */
+  tnr_object *handle; /* immutable after create: a tensor, a future, or a future of a tuple, which
+                       * stands for all its elements */
+} tnr_op_input;
+
+/* The op's share on one device of its mesh. */
+struct tnr_op_part {
+  struct tnr_op_part *next; /* dispatcher only: in a queue */
+  tnr_op *op;               /* immutable after create */
+  tnr_epoch *epoch;         /* dispatcher only: what tnr_synchronize_device counts it in */
+};
+
+/* Where an op is. Dispatcher only.
+ *
+ *   submit (any thread)
+ *      │
+ *   SUBMITTED ──resolve (dispatcher)──▶ WAITING ──launch (dispatcher)──▶ LAUNCHED
+ *                                          │                               │ create, execute,
+ *                     no device, or abort  │                               │ signal (worker)
+ *                                          ▼                               ▼
+ *                                        ENDED ◀──────signals counted (dispatcher)
+ *                                          │
+ *                                          └──complete (dispatcher, the op's event)──▶ released
+ */
+typedef enum tnr_op_stage {
+  TNR_OP_SUBMITTED = 0,
+  TNR_OP_WAITING,
+  TNR_OP_LAUNCHED,
+  TNR_OP_ENDED
+} tnr_op_stage;
+
+struct tnr_op {
+  tnr_future future;     /* of its result; outputs also as tensors' producer */
+  struct event done;     /* dispatcher only: the completion event */
+  const tnr_op_def *def; /* immutable after create */
+  const tnr_mesh *exec;  /* the devices whose queues it goes through; NULL while not known.
+                          * Dispatcher only until launched, then immutable */
+  const char *file;      /* immutable after create: the submitting call */
+  int32_t line;          /* immutable after create */
+  uint32_t missing;      /* dispatcher only: inputs still waited for */
+  const char *composite; /* immutable after create: the composite around it, or NULL */
+  tnr_op_part *parts;    /* [exec->count]; set by the dispatcher before launch, then immutable */
+  tnr_op_part part;      /* what parts points to where there is one */
+  uint16_t parts_left;   /* dispatcher only: signals still to come */
+  uint8_t stage;         /* dispatcher only: a tnr_op_stage */
+  tnr_spin creating;     /* held by the worker that creates the outputs, where there are several */
+  uint32_t in_count;     /* immutable after create */
+  tnr_op_input in[];     /* [in_count]; behind them def->attrs_size bytes of attributes */
+};
+
+static inline void *tnr_op_attrs(tnr_op *op) {
+  return op->in + op->in_count;
+}
+
+static inline tnr_site tnr_op_site(const tnr_op *op) {
+  return (tnr_site){op->file, op->line};
+}
+
+/* The dispatcher's: something that an input waited for has passed. */
+void tnr_op_input_ready(tnr_waiter *waiter);
+
+/* ---- The journey, in order; each named after who performs it. ---- */
+
+/* Any thread: a new op with one reference, the caller's. Takes references of its own to the inputs.
+ * NULL with tnr_error() when out of memory. `handles`: see tnr_op_input. */
+tnr_op *tnr_op_new(tnr_runtime *runtime, const tnr_op_def *def, tnr_site site,
+                   tnr_object *const *handles, int count, const void *attrs);
+
+/* Any thread: into the inbox. TNR_ECLOSED, with tnr_error(): not taken. */
+tnr_status tnr_op_submit(tnr_op *op) TNR_MUST_USE;
+
+/* Dispatcher: registers the completion event; counts what is missing. */
+void tnr_op_resolve(tnr_op *op);
+
+/* Dispatcher: launches all that has nothing missing any more, and what that sets free. */
+void tnr_op_launch_ready(tnr_runtime *runtime);
+
+/* Worker: creates, executes and signals one part. */
+void tnr_op_run(tnr_runtime *runtime, tnr_worker *worker, void *item);
+
+/* Dispatcher: takes one signal off a worker's completion queue. */
+void tnr_op_take_signal(tnr_runtime *runtime, void *item);
+
+/* Dispatcher: takes back one part from a device's queue when the runtime is aborted. */
+void tnr_op_never_ran(tnr_op_part *part);
+
+/* Any thread that makes a plain call: validates, infers and makes the outputs at once. */
+tnr_status tnr_op_create_now(tnr_op *op) TNR_MUST_USE;
+
+/* The outputs of an op that is created. */
+int tnr_op_output_count(const tnr_op *op);
+tnr_tensor *tnr_op_output(const tnr_op *op, int index);
+
+/* Any thread: gives the op this error, made from the fault and what is known of the inputs. */
+void tnr_op_fail(tnr_op *op, const tnr_fault *fault);
+
+#endif

@@ -1,0 +1,61 @@
+/* Plans: what running an op with certain attributes, shapes and dtypes on one device amounts to:
+ * its outputs, and the device's program. Each worker keeps a bounded cache of them: the program
+ * cache. */
+#ifndef TENOR_REACTOR_PLAN_H
+#define TENOR_REACTOR_PLAN_H
+
+#include <tenor/op.h>
+
+#include "../devices/storage.h"
+
+typedef struct tnr_plan tnr_plan;
+
+struct tnr_op_outputs {
+  tnr_desc *descs; /* [count] */
+  int count, capacity;
+  bool out_of_memory;
+};
+
+/* Worker only, all of it. */
+struct tnr_plan {
+  tnr_plan *next_in_bucket, *newer, *older;
+  uint64_t hash;
+  const tnr_op_def *def;
+  int pieces; /* devices of the mesh */
+  int in_count, out_count;
+  tnr_desc *in, *out;             /* whole tensors */
+  int *in_dims, *out_dims;        /* along which each is split, -1: not */
+  tnr_desc *in_piece, *out_piece; /* what this device holds */
+  tnr_program_spec spec;
+  tnr_program *program; /* NULL until first run, and for aliases */
+  bool quick;           /* runs so fast that what comes before it need not be signalled first */
+  _Alignas(16) char attrs[];
+};
+
+typedef struct tnr_plan_cache {
+  tnr_device *device;
+  tnr_plan **buckets; /* [bucket_count], a power of two */
+  size_t bucket_count;
+  int count, limit;
+  tnr_plan *newest, *oldest; /* by last use */
+} tnr_plan_cache;
+
+/* `limit`: plans held at most, at least 1. */
+tnr_status tnr_plan_cache_init(tnr_plan_cache *cache, tnr_device *device, int limit);
+void tnr_plan_cache_finish(tnr_plan_cache *cache);
+
+/* The plan for this call on this device. In the cache, or made: then validate, infer and shard are
+ * called. Valid until the next call. */
+tnr_status tnr_plan_get(tnr_plan_cache *cache, const tnr_op_def *def, const void *attrs,
+                        tnr_tensor *const *in, int in_count, tnr_plan **out, tnr_fault *fault);
+
+/* The same outside of any cache, without a program: to be given to tnr_plan_destroy. */
+tnr_status tnr_plan_new(const tnr_op_def *def, const void *attrs, tnr_tensor *const *in,
+                        int in_count, tnr_plan **out, tnr_fault *fault);
+void tnr_plan_destroy(tnr_plan *plan);
+
+/* Makes the program on first use, and runs it. */
+tnr_status tnr_plan_run(tnr_plan_cache *cache, tnr_plan *plan, const void *const *in,
+                        void *const *out, tnr_fault *fault);
+
+#endif

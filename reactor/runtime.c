@@ -1,0 +1,370 @@
+#include "runtime.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "dispatcher.h"
+#include "error.h"
+#include "thread.h"
+#include "wait.h"
+
+enum { PROGRAM_CACHE_DEFAULT = 1024, DEVICES_MAX = 1024 };
+static const int64_t SPIN_NS_DEFAULT = 20000;
+
+const char *tnr_version(void) {
+  return TENOR_VERSION;
+}
+
+/* ---- options ---- */
+
+static const tnr_device_config one_cpu = {.count = 1};
+
+/* Options with everything filled in. */
+typedef struct settings {
+  const tnr_device_config *configs;
+  int config_count, device_count;
+  int threads_per_device, program_cache;
+  int64_t spin_ns;
+  bool pin;
+} settings;
+
+static tnr_status count_devices(settings *out, tnr_fault *fault) {
+  for (int i = 0; i < out->config_count; i++) {
+    const tnr_device_config *config = &out->configs[i];
+    if (config->count < 1 || config->count > 64)
+      return tnr_fail(fault, TNR_EINVAL, "1 to 64 devices of a kind, not %d", config->count);
+    tnr_status status = config == &one_cpu ? TNR_OK : tnr_driver_check(config->driver, fault);
+    if (status != TNR_OK)
+      return status;
+    for (int k = 0; k < i; k++)
+      if (strcmp(out->configs[k].driver->kind, config->driver->kind) == 0)
+        return tnr_fail(fault, TNR_EINVAL, "the kind '%s' is configured twice",
+                        config->driver->kind);
+    out->device_count += config->count;
+  }
+  if (out->device_count > DEVICES_MAX)
+    return tnr_fail(fault, TNR_EINVAL, "%d devices are too many", out->device_count);
+  return TNR_OK;
+}
+
+static tnr_status settle(const tnr_runtime_options *options, settings *out, tnr_fault *fault) {
+  static const tnr_runtime_options defaults;
+  if (!options)
+    options = &defaults;
+  if (options->threads_per_device < 0 || options->program_cache < 0 || options->max_threads < 0 ||
+      options->device_configs < 0 || (options->device_configs > 0 && !options->devices))
+    return tnr_fail(fault, TNR_EINVAL, "an option is negative, or devices are missing");
+  *out = (settings){
+      .configs = options->device_configs ? options->devices : &one_cpu,
+      .config_count = options->device_configs ? options->device_configs : 1,
+      .threads_per_device = options->threads_per_device ? options->threads_per_device : 1,
+      .program_cache = options->program_cache ? options->program_cache : PROGRAM_CACHE_DEFAULT,
+      .spin_ns = options->spin_ns ? options->spin_ns : SPIN_NS_DEFAULT,
+      .pin = options->pin,
+  };
+  tnr_status status = count_devices(out, fault);
+  int64_t threads = (int64_t)out->device_count * out->threads_per_device;
+  if (status == TNR_OK && options->max_threads && threads > options->max_threads)
+    return tnr_fail(
+        fault, TNR_EINVAL, "%d devices of %d threads are %lld, but max_threads allows %d",
+        out->device_count, out->threads_per_device, (long long)threads, options->max_threads);
+  return status;
+}
+
+/* ---- making ---- */
+
+static void fill_places(const settings *set, struct tnr_device_plan *places) {
+  for (int i = 0; i < set->config_count; i++)
+    for (int k = 0; k < set->configs[i].count; k++)
+      *places++ = (struct tnr_device_plan){
+          .driver = set->configs == &one_cpu ? tnr_cpu_driver() : set->configs[i].driver,
+          .config = set->configs[i].config,
+          .index = k,
+      };
+}
+
+static tnr_status make_machine(tnr_runtime *runtime, const settings *set, tnr_fault *fault) {
+  struct tnr_device_plan *places = calloc((size_t)set->device_count, sizeof *places);
+  if (!places)
+    return tnr_fail(fault, TNR_ENOMEM, "out of memory for %d devices", set->device_count);
+  fill_places(set, places);
+  tnr_machine_plan plan = {
+      .runtime = runtime,
+      .device_count = set->device_count,
+      .devices = places,
+      .threads_per_device = set->threads_per_device,
+      .pin = set->pin,
+  };
+  tnr_status status = tnr_machine_init(&runtime->machine, &plan, fault);
+  free(places);
+  return status;
+}
+
+static void finish_lanes(tnr_runtime *runtime) {
+  if (!runtime->lanes)
+    return;
+  for (int i = 0; i < runtime->machine.count; i++) {
+    tnr_lane *lane = &runtime->lanes[i];
+    tnr_plan_cache_finish(&lane->plans);
+    if (lane->newest && lane->newest->retired)
+      lane->newest->retired(lane->newest);
+  }
+  free(runtime->lanes);
+  runtime->lanes = NULL;
+}
+
+static tnr_status make_lanes(tnr_runtime *runtime, int program_cache, tnr_fault *fault) {
+  runtime->lanes = calloc((size_t)runtime->machine.count, sizeof *runtime->lanes);
+  if (!runtime->lanes)
+    return tnr_fail(fault, TNR_ENOMEM, "out of memory for %d queues", runtime->machine.count);
+  for (int i = 0; i < runtime->machine.count; i++) {
+    tnr_lane *lane = &runtime->lanes[i];
+    tnr_lane_init(lane, runtime->machine.devices[i]);
+    if (tnr_plan_cache_init(&lane->plans, lane->device, program_cache) != TNR_OK)
+      return tnr_fail(fault, TNR_ENOMEM, "out of memory for a program cache of %d", program_cache);
+  }
+  return TNR_OK;
+}
+
+/* ---- workers ---- */
+
+static void worker_starts(void *user, tnr_worker *worker) {
+  tnr_runtime *runtime = user;
+  tnr_device *device = runtime->machine.devices[worker->slot.index - 1];
+  tnr_thread_here()->worker_of = runtime;
+  if (device->driver->worker_start)
+    device->driver->worker_start(device->state);
+}
+
+static void worker_runs(void *user, tnr_worker *worker, void *item) {
+  tnr_op_run(user, worker, item);
+}
+
+static void worker_finishes(void *user, tnr_worker *worker) {
+  tnr_runtime *runtime = user;
+  tnr_plan_cache_finish(&runtime->lanes[worker->slot.index - 1].plans);
+}
+
+static void stop_workers(tnr_runtime *runtime, int count) {
+  for (int i = 0; i < count; i++)
+    tnr_worker_stop(&runtime->machine.devices[i]->worker);
+}
+
+static tnr_status start_workers(tnr_runtime *runtime, tnr_fault *fault) {
+  tnr_worker_duty duty = {worker_starts, worker_runs, worker_finishes, tnr_dispatcher_wake,
+                          runtime};
+  for (int i = 0; i < runtime->machine.count; i++) {
+    tnr_thread_slot slot = {runtime, i + 1};
+    if (tnr_worker_start(&runtime->machine.devices[i]->worker, &duty, slot, runtime->spin_ns) ==
+        TNR_OK)
+      continue;
+    stop_workers(runtime, i);
+    return tnr_fail(fault, TNR_ESYSTEM, "no thread for the worker of %s",
+                    runtime->machine.devices[i]->name);
+  }
+  return TNR_OK;
+}
+
+/* ---- life ---- */
+
+static tnr_status start(tnr_runtime *runtime, const settings *set, tnr_fault *fault) {
+  tnr_status status = make_machine(runtime, set, fault);
+  if (status != TNR_OK)
+    return status;
+  if ((status = make_lanes(runtime, set->program_cache, fault)) != TNR_OK)
+    goto no_lanes;
+  if ((status = start_workers(runtime, fault)) != TNR_OK)
+    goto no_lanes;
+  if ((status = tnr_dispatcher_start(runtime, fault)) != TNR_OK)
+    goto no_dispatcher;
+  return TNR_OK;
+no_dispatcher:
+  stop_workers(runtime, runtime->machine.count);
+no_lanes:
+  finish_lanes(runtime);
+  tnr_machine_finish(&runtime->machine);
+  return status;
+}
+
+tnr_runtime *tnr_runtime_create(const tnr_runtime_options *options) {
+  tnr_fault fault = {TNR_ENOMEM, "out of memory for a runtime"};
+  settings set = {0};
+  tnr_runtime *runtime = aligned_alloc(64, (sizeof *runtime + 63) / 64 * 64);
+  if (runtime) {
+    memset(runtime, 0, sizeof *runtime);
+    runtime->wake_fd = -1;
+    if (settle(options, &set, &fault) == TNR_OK) {
+      runtime->spin_ns = set.spin_ns;
+      if (start(runtime, &set, &fault) == TNR_OK)
+        return runtime;
+    }
+    free(runtime);
+  }
+  tnr_error_set(tnr_error_new(&(tnr_error_context){.op = "runtime_create"}, &fault));
+  return NULL;
+}
+
+/* The last handle is gone. */
+static void runtime_free(void *user) {
+  tnr_runtime *runtime = user;
+  finish_lanes(runtime);
+  tnr_machine_finish(&runtime->machine);
+  if (runtime->aborted)
+    tnr_object_release(tnr_error_object(runtime->aborted));
+  free(runtime);
+}
+
+static void set_abort(tnr_runtime *runtime) {
+  runtime->aborted = tnr_error_plain(
+      TNR_ECANCELED, "the runtime was destroyed with TNR_ABORT before the op started");
+  /* release: pairs with the acquire in tnr_op_run; `aborted` is then visible */
+  atomic_store_explicit(&runtime->abort, true, memory_order_release);
+}
+
+tnr_status tnr_runtime_destroy(tnr_runtime *runtime, tnr_shutdown how) {
+  if (!runtime)
+    return TNR_OK;
+  tnr_status status = tnr_wait_refused(runtime, "destroying the runtime");
+  if (status != TNR_OK)
+    return status;
+  if (how == TNR_ABORT)
+    set_abort(runtime);
+  tnr_dispatcher_close(runtime);
+  tnr_dispatcher_join(runtime);
+  stop_workers(runtime, runtime->machine.count);
+  tnr_dispatcher_finish(runtime);
+  tnr_pool_close(&runtime->machine.objects, runtime_free, runtime);
+  return TNR_OK;
+}
+
+/* ---- the default runtime ---- */
+
+static pthread_mutex_t default_lock = PTHREAD_MUTEX_INITIALIZER;
+static tnr_runtime *default_runtime; /* guarded by default_lock */
+
+tnr_runtime *tnr_default_runtime(void) {
+  pthread_mutex_lock(&default_lock);
+  if (!default_runtime)
+    default_runtime = tnr_runtime_create(NULL);
+  tnr_runtime *runtime = default_runtime;
+  pthread_mutex_unlock(&default_lock);
+  return runtime;
+}
+
+tnr_status tnr_default_runtime_destroy(tnr_shutdown how) {
+  pthread_mutex_lock(&default_lock);
+  tnr_status status = tnr_runtime_destroy(default_runtime, how);
+  if (status == TNR_OK)
+    default_runtime = NULL;
+  pthread_mutex_unlock(&default_lock);
+  return status;
+}
+
+/* ---- asking ---- */
+
+int tnr_runtime_device_count(const tnr_runtime *runtime) {
+  return runtime ? runtime->machine.count : 0;
+}
+
+tnr_device *tnr_runtime_device_at(const tnr_runtime *runtime, int index) {
+  return runtime && index >= 0 && index < runtime->machine.count ? runtime->machine.devices[index]
+                                                                 : NULL;
+}
+
+tnr_device *tnr_runtime_device(tnr_runtime *runtime, const char *name) {
+  if (!runtime || !name) {
+    if (!tnr_error())
+      tnr_error_raise(TNR_EINVAL, "runtime_device: %s is NULL", name ? "the runtime" : "the name");
+    return NULL;
+  }
+  if (strcmp(name, runtime->machine.host->name) == 0)
+    return runtime->machine.host;
+  for (int i = 0; i < runtime->machine.count; i++)
+    if (strcmp(name, runtime->machine.devices[i]->name) == 0)
+      return runtime->machine.devices[i];
+  tnr_error_raise(TNR_EINVAL, "there is no device '%s'", name);
+  return NULL;
+}
+
+const tnr_mesh *tnr_mesh_of(tnr_device *const *devices, int count) {
+  tnr_fault fault;
+  const tnr_mesh *mesh = NULL;
+  if (tnr_machine_mesh(devices, count, &mesh, &fault) == TNR_OK)
+    return mesh;
+  tnr_error_set(tnr_error_new(&(tnr_error_context){.op = "mesh_of"}, &fault));
+  return NULL;
+}
+
+tnr_runtime_stats tnr_runtime_get_stats(const tnr_runtime *runtime) {
+  return (tnr_runtime_stats){
+      .submitted = atomic_load_explicit(&runtime->submitted, memory_order_relaxed),
+      .completed = atomic_load_explicit(&runtime->completed, memory_order_relaxed),
+      .failed = atomic_load_explicit(&runtime->failed, memory_order_relaxed),
+      .wakes = atomic_load_explicit(&runtime->wakes, memory_order_relaxed),
+      .live_handles = tnr_pool_live_blocks(&runtime->machine.objects),
+  };
+}
+
+/* ---- synchronizing ---- */
+
+typedef struct sync_request {
+  tnr_epoch epoch; /* dispatcher only */
+  tnr_message message;
+  tnr_lane *lane; /* immutable after create */
+  tnr_wait *wait; /* until reached */
+} sync_request;
+
+static void sync_reached(tnr_epoch *epoch) {
+  tnr_wait_end(((sync_request *)epoch)->wait);
+}
+
+static void sync_retired(tnr_epoch *epoch) {
+  free(epoch);
+}
+
+static void sync_arrives(tnr_message *message) {
+  sync_request *request = (sync_request *)((char *)message - offsetof(sync_request, message));
+  tnr_lane_begin_epoch(request->lane, &request->epoch);
+}
+
+static tnr_status no_sync_memory(const tnr_device *device) {
+  return tnr_error_raise(TNR_ENOMEM, "out of memory to synchronize %s", device->name);
+}
+
+static tnr_status sync_lane(tnr_runtime *runtime, tnr_lane *lane) {
+  sync_request *request = calloc(1, sizeof *request);
+  if (!request)
+    return no_sync_memory(lane->device);
+  request->epoch.reached = sync_reached;
+  request->epoch.retired = sync_retired;
+  request->message.handle = sync_arrives;
+  request->lane = lane;
+  tnr_wait *wait = request->wait = tnr_wait_new(runtime);
+  if (!wait) {
+    free(request);
+    return no_sync_memory(lane->device);
+  }
+  tnr_status status = tnr_dispatcher_put_message(runtime, &request->message);
+  if (status == TNR_OK) {
+    (void)tnr_wait_sleep(wait, INT64_MAX);
+  } else {
+    free(request);
+    tnr_wait_release(wait); /* the dispatcher's */
+    tnr_error_raise(status, status == TNR_ECLOSED ? "the runtime has been closed"
+                                                  : "out of memory for the dispatcher's inbox");
+  }
+  tnr_wait_release(wait);
+  return status;
+}
+
+tnr_status tnr_synchronize_device(tnr_device *device) {
+  if (!device)
+    return tnr_error_raise(TNR_EINVAL, "synchronize_device: the device is NULL");
+  tnr_runtime *runtime = device->machine->runtime;
+  tnr_status status = tnr_wait_refused(runtime, "synchronizing a device");
+  if (status != TNR_OK || !tnr_device_is_host(device))
+    return status == TNR_OK ? sync_lane(runtime, tnr_lane_of(device)) : status;
+  for (int i = 0; status == TNR_OK && i < runtime->machine.count; i++)
+    status = sync_lane(runtime, &runtime->lanes[i]); /* any of them may copy to the host */
+  return status;
+}

@@ -1,0 +1,294 @@
+#include <string.h>
+
+#include "call.h"
+#include "dispatcher.h"
+#include "error.h"
+#include "scope.h"
+#include "source.h"
+#include "thread.h"
+#include "wait.h"
+
+/* ---- callbacks ---- */
+
+/* A registration on its way to a future's chain, and in it. */
+typedef struct registration {
+  tnr_listener listener;
+  tnr_message message;
+  tnr_future *future;  /* immutable after create; retained */
+  tnr_waits_for until; /* immutable after create */
+  tnr_callback *fn;    /* immutable after create */
+  void *user;          /* immutable after create */
+} registration;
+
+static void call_back(tnr_listener *listener) {
+  registration *made = (registration *)listener;
+  tnr_future *future = made->future;
+  tnr_runtime *runtime = future->runtime;
+  made->fn(tnr_future_value(future), made->user);
+  runtime->in_flight--;
+  tnr_pool_free(&runtime->machine.objects, made, sizeof *made);
+  tnr_object_release(&future->object);
+}
+
+static void registration_arrives(tnr_message *message) {
+  registration *made = (registration *)((char *)message - offsetof(registration, message));
+  made->future->runtime->in_flight++;
+  if (!tnr_future_add_waiter(tnr_future_source(made->future), &made->listener.waiter, made->until))
+    call_back(&made->listener);
+}
+
+static tnr_waits_for until_moment(tnr_moment moment) {
+  return moment == TNR_CREATED ? TNR_UNTIL_CREATED : TNR_UNTIL_COMPLETE;
+}
+
+static tnr_status put_failed(tnr_status status) {
+  return tnr_error_raise(status, status == TNR_ECLOSED
+                                     ? "the runtime has been closed"
+                                     : "out of memory for the dispatcher's inbox");
+}
+
+/* Takes over the reference to the future, also when it fails. */
+static tnr_status listen_to(tnr_future *future, tnr_moment moment, tnr_callback *fn, void *user) {
+  tnr_runtime *runtime = future->runtime;
+  registration *made = tnr_pool_alloc(&runtime->machine.objects, sizeof *made);
+  if (!made) {
+    tnr_object_release(&future->object);
+    return tnr_error_raise(TNR_ENOMEM, "out of memory for a callback");
+  }
+  *made = (registration){
+      .listener = {.waiter = {.input = TNR_WAITER_LISTENS}, .fire = call_back},
+      .message = {registration_arrives},
+      .future = future,
+      .until = until_moment(moment),
+      .fn = fn,
+      .user = user,
+  };
+  tnr_status status = tnr_dispatcher_put_message(runtime, &made->message);
+  if (status == TNR_OK)
+    return TNR_OK;
+  tnr_pool_free(&runtime->machine.objects, made, sizeof *made);
+  tnr_object_release(&future->object);
+  return put_failed(status);
+}
+
+/* Any value as a future, retained; NULL with tnr_error(). */
+static tnr_future *future_of_value(tnr_value x) {
+  switch (x.kind) {
+  case TNR_VALUE_FUTURE:
+  case TNR_VALUE_FUTURE_TUPLE:
+    return tnr_retain(x.handle);
+  case TNR_VALUE_TENSOR:
+  case TNR_VALUE_TUPLE:
+    return tnr_source_new(x.handle);
+  case TNR_VALUE_NONE:
+    break;
+  }
+  if (!tnr_error())
+    tnr_error_raise(TNR_EINVAL, "the handle is NULL");
+  return NULL;
+}
+
+tnr_status tnr_on_value(tnr_value x, tnr_moment moment, tnr_callback *fn, void *user) {
+  if (!fn)
+    return tnr_error_raise(TNR_EINVAL, "the callback is NULL");
+  tnr_future *future = future_of_value(x);
+  return future ? listen_to(future, moment, fn, user) : tnr_error_code(tnr_error());
+}
+
+/* ---- waiting ---- */
+
+static bool passed(tnr_future *future, tnr_moment moment) {
+  tnr_future_state state = tnr_future_get_state(tnr_future_source(future));
+  return state >= (moment == TNR_CREATED ? TNR_FUTURE_CREATED : TNR_FUTURE_COMPLETE);
+}
+
+bool tnr_passed_value(tnr_value x, tnr_moment moment) {
+  tnr_error *error;
+  if (x.kind == TNR_VALUE_TENSOR || x.kind == TNR_VALUE_TUPLE)
+    return moment == TNR_CREATED || tnr_result_state(x.handle, &error) != TNR_STORAGE_PENDING;
+  return x.kind != TNR_VALUE_NONE && passed(x.handle, moment);
+}
+
+const tnr_error *tnr_value_error(tnr_value x) {
+  tnr_error *error = NULL;
+  if (x.kind == TNR_VALUE_TENSOR || x.kind == TNR_VALUE_TUPLE)
+    (void)tnr_result_state(x.handle, &error);
+  else if (x.kind != TNR_VALUE_NONE)
+    error = tnr_future_get_error(x.handle);
+  return error;
+}
+
+/* Shared by a blocked thread and what will wake it, since either may be gone first. */
+typedef struct tnr_wait {
+  _Atomic uint32_t refs; /* atomic: the blocked thread's, the dispatcher's */
+  atomic_bool over;      /* atomic */
+  tnr_parker parker;     /* the blocked thread sleeps, the dispatcher wakes */
+  tnr_machine *machine;  /* immutable after create */
+} tnr_wait;
+
+tnr_wait *tnr_wait_new(tnr_runtime *runtime) {
+  tnr_wait *made = tnr_pool_alloc(&runtime->machine.objects, sizeof *made);
+  if (!made)
+    return NULL;
+  *made = (tnr_wait){.refs = 2, .machine = &runtime->machine};
+  return made;
+}
+
+void tnr_wait_release(tnr_wait *wait) {
+  /* acquire-release: as in tnr_object_release */
+  if (atomic_fetch_sub_explicit(&wait->refs, 1, memory_order_acq_rel) == 1)
+    tnr_pool_free(&wait->machine->objects, wait, sizeof *wait);
+}
+
+void tnr_wait_end(tnr_wait *wait) {
+  /* release: pairs with the acquire in tnr_wait_sleep */
+  atomic_store_explicit(&wait->over, true, memory_order_release);
+  tnr_parker_wake(&wait->parker);
+  tnr_wait_release(wait);
+}
+
+static bool is_over(const tnr_wait *wait) {
+  return atomic_load_explicit(&wait->over, memory_order_acquire);
+}
+
+bool tnr_wait_sleep(tnr_wait *wait, int64_t deadline) {
+  while (!is_over(wait)) {
+    int64_t left = deadline == INT64_MAX ? INT64_MAX : deadline - tnr_now_ns();
+    if (left <= 0)
+      return false;
+    tnr_parker_prepare(&wait->parker);
+    if (is_over(wait))
+      tnr_parker_cancel(&wait->parker);
+    else
+      (void)tnr_parker_sleep(&wait->parker, left);
+  }
+  return true;
+}
+
+tnr_status tnr_wait_refused(const tnr_runtime *runtime, const char *what) {
+  if (tnr_on_dispatcher(runtime))
+    return tnr_error_raise(TNR_EDEADLK, "%s would block the dispatcher, which it waits for", what);
+  if (tnr_thread_here()->worker_of == runtime)
+    return tnr_error_raise(TNR_EDEADLK, "%s would block a device's worker, which it may wait for",
+                           what);
+  return TNR_OK;
+}
+
+static void end_wait(tnr_value future, void *user) {
+  (void)future;
+  tnr_wait_end(user);
+}
+
+/* Looks for a while before it sleeps: results are often about to come. */
+static bool passes_soon(tnr_future *future, tnr_moment moment, int64_t deadline) {
+  int64_t now = tnr_now_ns(), end = now + future->runtime->spin_ns;
+  if (end > deadline)
+    end = deadline;
+  for (; now < end; now = tnr_now_ns()) {
+    for (int i = 0; i < 16; i++) {
+      if (passed(future, moment))
+        return true;
+      tnr_cpu_relax();
+    }
+    sched_yield();
+  }
+  return passed(future, moment);
+}
+
+static tnr_status block(tnr_future *future, tnr_moment moment, int64_t deadline) {
+  tnr_status status = tnr_wait_refused(future->runtime, "waiting for a future");
+  if (status != TNR_OK)
+    return status;
+  if (passes_soon(future, moment, deadline))
+    return TNR_OK;
+  tnr_wait *wait = tnr_wait_new(future->runtime);
+  if (!wait)
+    return tnr_error_raise(TNR_ENOMEM, "out of memory for waiting");
+  tnr_object_retain(&future->object);
+  status = listen_to(future, moment, end_wait, wait);
+  bool over = false;
+  if (status == TNR_OK)
+    over = tnr_wait_sleep(wait, deadline);
+  else
+    tnr_wait_release(wait); /* the dispatcher's */
+  tnr_wait_release(wait);
+  return status != TNR_OK ? status
+         : over           ? TNR_OK
+                          : tnr_error_raise(TNR_ETIMEDOUT, "the time to wait for a future ran out");
+}
+
+int64_t tnr_deadline_after(int64_t timeout_ns) {
+  int64_t deadline;
+  if (timeout_ns == INT64_MAX ||
+      __builtin_add_overflow(tnr_now_ns(), timeout_ns > 0 ? timeout_ns : 0, &deadline))
+    return INT64_MAX;
+  return deadline;
+}
+
+static tnr_status set_error_of(tnr_future *future) {
+  tnr_error *error = tnr_future_get_error(future);
+  if (!error)
+    return TNR_OK;
+  tnr_object_retain(tnr_error_object(error));
+  return tnr_error_set(error);
+}
+
+static tnr_status wait_for(tnr_future *future, tnr_moment moment, int64_t timeout_ns) {
+  if (!passed(future, moment)) {
+    if (timeout_ns <= 0)
+      return tnr_error_raise(TNR_ETIMEDOUT, "the future is not %s yet",
+                             moment == TNR_CREATED ? "created" : "complete");
+    tnr_status status = block(future, moment, tnr_deadline_after(timeout_ns));
+    if (status != TNR_OK)
+      return status;
+  }
+  return set_error_of(future);
+}
+
+tnr_status tnr_wait_value(tnr_value x, tnr_moment moment, int64_t timeout_ns) {
+  tnr_future *future = future_of_value(x);
+  if (!future)
+    return tnr_error_code(tnr_error());
+  tnr_status status = wait_for(future, moment, timeout_ns);
+  tnr_object_release(&future->object);
+  return status;
+}
+
+/* ---- getting ---- */
+
+static void *get(tnr_future *future, int64_t timeout_ns) {
+  tnr_error *error;
+  if (!future || wait_for(future, TNR_CREATED, timeout_ns) != TNR_OK)
+    return NULL;
+  tnr_object *result = tnr_future_get_result(future, &error);
+  return tnr_scope_adopt(tnr_retain(result));
+}
+
+tnr_tensor *tnr_get_tensor(tnr_tensor *x, int64_t timeout_ns) {
+  (void)timeout_ns;
+  return tnr_scope_adopt(tnr_retain(x));
+}
+
+tnr_tuple *tnr_get_tuple(tnr_tuple *x, int64_t timeout_ns) {
+  (void)timeout_ns;
+  return tnr_scope_adopt(tnr_retain(x));
+}
+
+tnr_tensor *tnr_get_future(tnr_future *x, int64_t timeout_ns) {
+  return get(x, timeout_ns);
+}
+
+tnr_tuple *tnr_get_future_tuple(tnr_future_tuple *x, int64_t timeout_ns) {
+  return get(tnr_future_of(x), timeout_ns);
+}
+
+tnr_value tnr_get_value(tnr_value x, int64_t timeout_ns) {
+  switch (x.kind) {
+  case TNR_VALUE_FUTURE:
+    return tnr_value_of_tensor(get(x.handle, timeout_ns));
+  case TNR_VALUE_FUTURE_TUPLE:
+    return tnr_value_of_tuple(get(x.handle, timeout_ns));
+  default:
+    return (tnr_value){x.kind, tnr_scope_adopt(tnr_retain(x.handle))};
+  }
+}
