@@ -1,0 +1,13 @@
+/* tenor: an asynchronous tensor runtime. This header is all that a program includes. */
+#ifndef TENOR_H
+#define TENOR_H
+
+#include <tenor/error.h>
+#include <tenor/future.h>
+#include <tenor/ops.h>
+#include <tenor/runtime.h>
+#include <tenor/scope.h>
+#include <tenor/tensor.h>
+#include <tenor/transfer.h>
+
+#endif
