@@ -1,0 +1,90 @@
+/* What every test includes first: cmocka, and assertions that say what tenor said. For the test's
+ * main thread, as all of cmocka's. */
+#ifndef TENOR_TESTS_CHECK_H
+#define TENOR_TESTS_CHECK_H
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+#include <cmocka.h>
+#ifdef __cplusplus
+}
+#endif
+
+#include <tenor.h>
+#include <time.h>
+
+/* A call that must give TNR_OK: shows tnr_error() when it does not. */
+#define assert_ok(call) check_status((call), TNR_OK, #call, __FILE__, __LINE__)
+
+/* A call that must fail with `status`. */
+#define assert_fails(call, status) check_status((call), status, #call, __FILE__, __LINE__)
+
+/* A handle that must not be NULL: shows tnr_error() when it is. */
+#define assert_made(handle) check_handle((handle), #handle, __FILE__, __LINE__)
+
+/* For teardowns: waits until all that was submitted to the runtime is complete, asserts that no
+ * handle and no byte of device memory is left, and destroys the runtime. */
+#define assert_nothing_left(runtime) check_nothing_left((runtime), __FILE__, __LINE__)
+
+static inline const char *check_reason(void) {
+  return tnr_error() ? tnr_error_message(tnr_error()) : "tnr_error() is NULL";
+}
+
+static inline void check_status(tnr_status status, tnr_status expected, const char *call,
+                                const char *file, int line) {
+  if (status == expected)
+    return;
+  print_error("%s gave %s, not %s: %s\n", call, tnr_status_name(status), tnr_status_name(expected),
+              check_reason());
+  _fail(file, line);
+}
+
+static inline void check_handle(const void *handle, const char *call, const char *file, int line) {
+  if (handle)
+    return;
+  print_error("%s is NULL: %s\n", call, check_reason());
+  _fail(file, line);
+}
+
+/* The dispatcher lets go of an op's handles shortly after the op has completed. */
+static inline uint64_t check_handles_left(tnr_runtime *runtime) {
+  const struct timespec pause = {0, 1000000}; /* 1 ms */
+  uint64_t left = tnr_runtime_get_stats(runtime).live_handles;
+  for (int i = 0; left > 0 && i < 5000; i++) {
+    nanosleep(&pause, NULL);
+    left = tnr_runtime_get_stats(runtime).live_handles;
+  }
+  return left;
+}
+
+static inline void check_device_empty(tnr_device *device, const char *file, int line) {
+  uint64_t bytes = tnr_device_memory(device).live_bytes;
+  if (bytes == 0)
+    return;
+  print_error("%s still holds %ju bytes\n", tnr_device_name(device), (uintmax_t)bytes);
+  _fail(file, line);
+}
+
+static inline void check_nothing_left(tnr_runtime *runtime, const char *file, int line) {
+  int devices = tnr_runtime_device_count(runtime);
+  for (int i = 0; i < devices; i++)
+    check_status(tnr_synchronize_device(tnr_runtime_device_at(runtime, i)), TNR_OK,
+                 "tnr_synchronize_device", file, line);
+  uint64_t handles = check_handles_left(runtime);
+  if (handles > 0) {
+    print_error("%ju handles are still alive\n", (uintmax_t)handles);
+    _fail(file, line);
+  }
+  for (int i = 0; i < devices; i++)
+    check_device_empty(tnr_runtime_device_at(runtime, i), file, line);
+  check_device_empty(tnr_runtime_device(runtime, "host"), file, line);
+  check_status(tnr_runtime_destroy(runtime, TNR_DRAIN), TNR_OK, "tnr_runtime_destroy", file, line);
+}
+
+#endif
