@@ -33,7 +33,7 @@ tnr_status tnr_kernel_program(void *state, const tnr_program_spec *spec, tnr_pro
   if (!made)
     return tnr_fail(fault, TNR_ENOMEM, "out of memory for a program of %d bytes",
                     (int)sizeof *made);
-  *made = (kernel_program){{run, destroy}, spec};
+  *made = (kernel_program){{.run = run, .destroy = destroy}, spec};
   *out = &made->program;
   return TNR_OK;
 }

@@ -4,6 +4,7 @@
 
 #include <tenor/tensor.h>
 
+#include "derived.h"
 #include "machine.h"
 #include "object.h"
 
@@ -25,6 +26,9 @@ typedef struct tnr_storage {
   void (*release)(void *user); /* immutable after create; NULL: data is from the device's pool */
   void *user;                  /* immutable after create */
   tnr_tensor *home;            /* immutable after create; the tensor whose memory this is part of */
+  bool keeps;               /* written before the tensor is published: the data came from outside,
+                             * and may be used again and again, like weights */
+  tnr_derived_list derived; /* any thread */
 } tnr_storage;
 
 struct tnr_tensor {

@@ -24,6 +24,7 @@ static void storage_init(tnr_storage *storage, tnr_device *device, size_t bytes,
 }
 
 static void storage_destroy(tnr_storage *storage) {
+  tnr_derived_finish(&storage->derived);
   if (storage->release)
     storage->release(storage->user);
   else

@@ -208,8 +208,7 @@ static void any_arrives(tnr_message *message) {
 
 /* ---- making: any thread ---- */
 
-static join *join_new(tnr_runtime *runtime, const tnr_class *class, bool tuple,
-                      tnr_object *const *handles, int count) {
+static join *join_new(tnr_runtime *runtime, const tnr_class *class, bool tuple, int count) {
   join *made = tnr_pool_alloc(&runtime->machine.objects, join_bytes(count));
   if (!made) {
     tnr_error_raise(TNR_ENOMEM, "out of memory for a future of %d members", count);
@@ -218,12 +217,13 @@ static join *join_new(tnr_runtime *runtime, const tnr_class *class, bool tuple,
   tnr_future_init(&made->future, class, runtime, tuple, 1);
   made->count = made->not_created = made->not_complete = count;
   made->settled = false;
-  for (int i = 0; i < count; i++) {
-    made->members[i].join = made;
-    made->members[i].handle = handles[i];
-    tnr_object_retain(handles[i]);
-  }
   return made;
+}
+
+static void set_member(join *made, int index, tnr_object *handle) {
+  tnr_object_retain(handle);
+  made->members[index].join = made;
+  made->members[index].handle = handle;
 }
 
 static tnr_future *join_submit(join *made, const char *op, tnr_site site,
@@ -269,8 +269,9 @@ static tnr_value all_of(const tnr_arguments *arguments, tnr_site site) {
   }
   if (has_unknown_tuple(arguments, site))
     return (tnr_value){TNR_VALUE_NONE, NULL};
-  join *made =
-      join_new(arguments->runtime, &tnr_all_class, true, arguments->handles, arguments->count);
+  join *made = join_new(arguments->runtime, &tnr_all_class, true, arguments->count);
+  for (int i = 0; made && i < arguments->count; i++)
+    set_member(made, i, arguments->handles[i]);
   tnr_future *future = made ? join_submit(made, "all", site, all_arrives) : NULL;
   return tnr_value_adopt(tnr_value_of_future_tuple((tnr_future_tuple *)future));
 }
@@ -306,8 +307,9 @@ static bool check_any(tnr_future *const *futures, int count, tnr_site site) {
 tnr_future *tnr_any(tnr_future *const *futures, int count, tnr_site site) {
   if (!check_any(futures, count, site))
     return NULL;
-  join *made =
-      join_new(futures[0]->runtime, &any_class, false, (tnr_object *const *)futures, count);
+  join *made = join_new(futures[0]->runtime, &any_class, false, count);
+  for (int i = 0; made && i < count; i++)
+    set_member(made, i, &futures[i]->object);
   return tnr_scope_adopt(made ? join_submit(made, "any", site, any_arrives) : NULL);
 }
 

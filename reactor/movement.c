@@ -71,8 +71,11 @@ tnr_status tnr_movement_create(tnr_op *op, const tnr_tensor *in, tnr_tensor **ou
                     in->mesh->count);
   int dim;
   tnr_status status = shard_dim(op, in, attrs->dim, &dim, fault);
-  return status == TNR_OK ? tnr_tensor_new(to, to->count > 1 ? dim : -1, &in->desc, out, fault)
-                          : status;
+  if (status == TNR_OK)
+    status = tnr_tensor_new(to, to->count > 1 ? dim : -1, &in->desc, out, fault);
+  for (int i = 0; status == TNR_OK && i < to->count; i++)
+    (*out)->parts[i]->keeps = in->parts[0]->keeps;
+  return status;
 }
 
 /* ---- copying ---- */

@@ -388,21 +388,51 @@ static void create_once(tnr_worker *worker, tnr_op_part *part, const tnr_plan *p
 
 /* ---- execute: worker ---- */
 
+/* Where the arrays of one run's operands lie: few on the stack. */
+typedef struct run_room {
+  const void *in[TNR_OPERANDS_FEW];
+  tnr_derived_list *derived[TNR_OPERANDS_FEW];
+  void *out[TNR_OPERANDS_FEW];
+  void *block; /* for more: one block with all three */
+} run_room;
+
+typedef struct run_arrays {
+  const void **in;
+  tnr_derived_list **derived;
+  void **out;
+} run_arrays;
+
+static bool find_room(run_room *room, const tnr_plan *plan, run_arrays *arrays) {
+  room->block = NULL;
+  *arrays = (run_arrays){room->in, room->derived, room->out};
+  if (plan->in_count <= TNR_OPERANDS_FEW && plan->out_count <= TNR_OPERANDS_FEW)
+    return true;
+  room->block = malloc((2 * (size_t)plan->in_count + (size_t)plan->out_count) * sizeof(void *));
+  arrays->in = room->block;
+  if (!room->block)
+    return false;
+  arrays->derived = (tnr_derived_list **)(arrays->in + plan->in_count);
+  arrays->out = (void **)(arrays->derived + plan->in_count);
+  return true;
+}
+
 static tnr_status run_program(tnr_lane *lane, tnr_op *op, int piece, tnr_plan *plan,
                               tnr_operands *in, tnr_fault *fault) {
-  enum { FEW = 16 };
-  void *few[FEW], **data = few;
-  int count = plan->in_count + plan->out_count;
-  if (count > FEW && !(data = malloc((size_t)count * sizeof *data)))
-    return tnr_fail(fault, TNR_ENOMEM, "out of memory for %d operands", count);
-  for (int i = 0; i < plan->in_count; i++)
-    data[i] = in->tensors[i]->parts[piece]->data;
+  run_room room;
+  run_arrays arrays;
+  if (!find_room(&room, plan, &arrays))
+    return tnr_fail(fault, TNR_ENOMEM, "out of memory for %d operands",
+                    plan->in_count + plan->out_count);
+  for (int i = 0; i < plan->in_count; i++) {
+    tnr_storage *storage = in->tensors[i]->parts[piece];
+    arrays.in[i] = storage->data;
+    arrays.derived[i] = storage->keeps ? &storage->derived : NULL;
+  }
   for (int i = 0; i < plan->out_count; i++)
-    data[plan->in_count + i] = tnr_op_output(op, i)->parts[piece]->data;
-  tnr_status status =
-      tnr_plan_run(&lane->plans, plan, (const void *const *)data, data + plan->in_count, fault);
-  if (data != few)
-    free(data);
+    arrays.out[i] = tnr_op_output(op, i)->parts[piece]->data;
+  tnr_plan_operands operands = {arrays.in, arrays.derived, arrays.out};
+  tnr_status status = tnr_plan_run(&lane->plans, plan, &operands, fault);
+  free(room.block);
   return status;
 }
 

@@ -1,6 +1,7 @@
 #include "operands.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "runtime.h"
 
@@ -34,78 +35,89 @@ static tnr_error *storage_error(const tnr_tensor *tensor) {
   return NULL;
 }
 
-/* The tensors of a result. */
-static tnr_tensor *const *tensors_of(tnr_object **result, int *count) {
-  if ((*result)->class == &tnr_tensor_class) {
-    *count = 1;
-    return (tnr_tensor *const *)result;
-  }
-  const tnr_tuple *tuple = (tnr_tuple *)*result;
-  *count = tuple->count;
-  return tuple->tensors;
+/* ---- walking over the tensors of the inputs ---- */
+
+/* Gets one tensor, NULL for an input that is not known; false ends the walk. */
+typedef bool visit(tnr_tensor *tensor, void *user);
+
+static bool walk_result(tnr_object *result, visit *fn, void *user) {
+  if (!result || result->class == &tnr_tensor_class)
+    return fn((tnr_tensor *)result, user);
+  const tnr_tuple *tuple = (tnr_tuple *)result;
+  bool goes_on = true;
+  for (int i = 0; i < tuple->count && goes_on; i++)
+    goes_on = fn(tuple->tensors[i], user);
+  return goes_on;
 }
 
-static tnr_error *error_in(tnr_object *handle) {
-  tnr_error *error;
-  tnr_object *result = result_of(handle, &error);
-  if (!result)
-    return error;
-  int count;
-  tnr_tensor *const *tensors = tensors_of(&result, &count);
-  for (int i = 0; i < count && !error; i++)
-    error = storage_error(tensors[i]);
-  return error;
+static bool grow(tnr_operands *out) {
+  int capacity = 2 * out->capacity;
+  bool inside = out->tensors == out->few;
+  tnr_tensor **tensors = realloc(inside ? NULL : out->tensors, (size_t)capacity * sizeof(*tensors));
+  if (!tensors)
+    return false;
+  if (inside)
+    memcpy(tensors, out->few, sizeof out->few);
+  out->tensors = tensors;
+  out->capacity = capacity;
+  return true;
+}
+
+static bool add(tnr_tensor *tensor, void *user) {
+  tnr_operands *out = user;
+  if (out->count == out->capacity && !grow(out))
+    return false;
+  out->tensors[out->count++] = tensor;
+  out->error = storage_error(tensor);
+  return !out->error;
+}
+
+static bool fail(tnr_op *op, tnr_operands *operands, tnr_error *error) {
+  tnr_operands_finish(operands);
+  if (error) {
+    tnr_future_set_error(&op->future, error);
+    return false;
+  }
+  tnr_fault fault;
+  tnr_fail(&fault, TNR_ENOMEM, "out of memory for %d inputs", operands->count + 1);
+  tnr_op_fail(op, &fault);
+  return false;
+}
+
+bool tnr_operands_init(tnr_op *op, tnr_operands *out) {
+  out->tensors = out->few;
+  out->capacity = TNR_OPERANDS_FEW;
+  out->count = 0;
+  out->error = NULL;
+  for (uint32_t i = 0; i < op->in_count; i++) {
+    tnr_error *error;
+    tnr_object *result = result_of(op->in[i].handle, &error);
+    if (!result)
+      return fail(op, out, error);
+    if (!walk_result(result, add, out))
+      return fail(op, out, out->error);
+  }
+  return true;
+}
+
+static bool find_error(tnr_tensor *tensor, void *user) {
+  tnr_error **error = user;
+  *error = storage_error(tensor);
+  return !*error;
 }
 
 bool tnr_operands_failed(tnr_op *op) {
   for (uint32_t i = 0; i < op->in_count; i++) {
-    tnr_error *error = error_in(op->in[i].handle);
+    tnr_error *error;
+    tnr_object *result = result_of(op->in[i].handle, &error);
+    if (result)
+      (void)walk_result(result, find_error, &error);
     if (error) {
       tnr_future_set_error(&op->future, error);
       return true;
     }
   }
   return false;
-}
-
-static int count_tensors(tnr_op *op) {
-  int total = 0, count;
-  for (uint32_t i = 0; i < op->in_count; i++) {
-    tnr_error *error;
-    tnr_object *result = result_of(op->in[i].handle, &error);
-    (void)tensors_of(&result, &count);
-    total += count;
-  }
-  return total;
-}
-
-static bool make_room(tnr_op *op, tnr_operands *out) {
-  out->tensors = out->few;
-  int total = count_tensors(op);
-  if (total <= TNR_OPERANDS_FEW)
-    return true;
-  out->tensors = malloc((size_t)total * sizeof *out->tensors);
-  if (out->tensors)
-    return true;
-  tnr_fault fault;
-  tnr_fail(&fault, TNR_ENOMEM, "out of memory for %d inputs", total);
-  tnr_op_fail(op, &fault);
-  return false;
-}
-
-bool tnr_operands_init(tnr_op *op, tnr_operands *out) {
-  if (tnr_operands_failed(op) || !make_room(op, out))
-    return false;
-  out->count = 0;
-  for (uint32_t i = 0; i < op->in_count; i++) {
-    tnr_error *error;
-    tnr_object *result = result_of(op->in[i].handle, &error);
-    int count;
-    tnr_tensor *const *tensors = tensors_of(&result, &count);
-    for (int k = 0; k < count; k++)
-      out->tensors[out->count++] = tensors[k];
-  }
-  return true;
 }
 
 void tnr_operands_finish(tnr_operands *operands) {
@@ -139,19 +151,23 @@ tnr_status tnr_operands_check_devices(const tnr_operands *operands, tnr_fault *f
   return TNR_OK;
 }
 
+typedef struct desc_list {
+  const tnr_desc **descs;
+  int count, max;
+} desc_list;
+
+static bool add_desc(tnr_tensor *tensor, void *user) {
+  desc_list *list = user;
+  list->descs[list->count++] = tensor ? &tensor->desc : NULL;
+  return list->count < list->max;
+}
+
 int tnr_operands_descs(tnr_op *op, const tnr_desc **out, int max) {
-  int total = 0;
-  for (uint32_t i = 0; i < op->in_count && total < max; i++) {
+  desc_list list = {out, 0, max};
+  bool goes_on = true;
+  for (uint32_t i = 0; i < op->in_count && goes_on; i++) {
     tnr_error *error;
-    tnr_object *result = op->in[i].handle ? result_of(op->in[i].handle, &error) : NULL;
-    if (!result) {
-      out[total++] = NULL;
-      continue;
-    }
-    int count;
-    tnr_tensor *const *tensors = tensors_of(&result, &count);
-    for (int k = 0; k < count && total < max; k++)
-      out[total++] = &tensors[k]->desc;
+    goes_on = walk_result(result_of(op->in[i].handle, &error), add_desc, &list);
   }
-  return total;
+  return list.count;
 }

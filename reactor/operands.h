@@ -9,7 +9,8 @@ enum { TNR_OPERANDS_FEW = 8 };
 /* Borrowed from the op. */
 typedef struct tnr_operands {
   tnr_tensor **tensors; /* [count] */
-  int count;
+  int count, capacity;
+  tnr_error *error; /* of the tensor that ended the walk */
   tnr_tensor *few[TNR_OPERANDS_FEW];
 } tnr_operands;
 

@@ -348,8 +348,8 @@ tnr_status tnr_plan_get(tnr_plan_cache *cache, const tnr_op_def *def, const void
   return TNR_OK;
 }
 
-tnr_status tnr_plan_run(tnr_plan_cache *cache, tnr_plan *plan, const void *const *in,
-                        void *const *out, tnr_fault *fault) {
+tnr_status tnr_plan_run(tnr_plan_cache *cache, tnr_plan *plan, const tnr_plan_operands *operands,
+                        tnr_fault *fault) {
   if (!plan->program) {
     const tnr_device *device = cache->device;
     tnr_status status =
@@ -357,5 +357,8 @@ tnr_status tnr_plan_run(tnr_plan_cache *cache, tnr_plan *plan, const void *const
     if (status != TNR_OK)
       return status;
   }
-  return plan->program->run(plan->program, in, out, fault);
+  tnr_program *program = plan->program;
+  if (program->run_keeping)
+    return program->run_keeping(program, operands->in, operands->derived, operands->out, fault);
+  return program->run(program, operands->in, operands->out, fault);
 }

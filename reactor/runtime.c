@@ -339,7 +339,7 @@ static tnr_status sync_lane(tnr_runtime *runtime, tnr_lane *lane) {
   request->epoch.retired = sync_retired;
   request->message.handle = sync_arrives;
   request->lane = lane;
-  tnr_wait *wait = request->wait = tnr_wait_new(runtime);
+  tnr_wait *wait = request->wait = tnr_wait_new();
   if (!wait) {
     free(request);
     return no_sync_memory(lane->device);

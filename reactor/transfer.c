@@ -130,6 +130,7 @@ static void copy_strided(char *to, const char *from, const tnr_desc *desc, const
 
 static void fill(tnr_storage *storage, const tnr_desc *desc, const void *data,
                  const int64_t *strides) {
+  storage->keeps = true;
   if (!data)
     memset(storage->data, 0, storage->bytes);
   else if (!strides)
@@ -185,6 +186,7 @@ tnr_tensor *tnr_tensor_borrow(tnr_device *device, tnr_dtype dtype, tnr_shape sha
   }
   if (tnr_tensor_wrap(landing(device), &desc, (void *)data, release, user, &made, &fault) != TNR_OK)
     return raise("tensor_borrow", &desc, &fault);
+  made->parts[0]->keeps = true;
   return send_on(made, device->self);
 }
 

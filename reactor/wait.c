@@ -1,4 +1,4 @@
-#include <string.h>
+#include <stdlib.h>
 
 #include "call.h"
 #include "dispatcher.h"
@@ -20,14 +20,17 @@ typedef struct registration {
   void *user;          /* immutable after create */
 } registration;
 
+static void registration_destroy(registration *made) {
+  tnr_future *future = made->future;
+  tnr_pool_free(&future->runtime->machine.objects, made, sizeof *made);
+  tnr_object_release(&future->object);
+}
+
 static void call_back(tnr_listener *listener) {
   registration *made = (registration *)listener;
-  tnr_future *future = made->future;
-  tnr_runtime *runtime = future->runtime;
-  made->fn(tnr_future_value(future), made->user);
-  runtime->in_flight--;
-  tnr_pool_free(&runtime->machine.objects, made, sizeof *made);
-  tnr_object_release(&future->object);
+  made->fn(tnr_future_value(made->future), made->user);
+  made->future->runtime->in_flight--;
+  registration_destroy(made);
 }
 
 static void registration_arrives(tnr_message *message) {
@@ -48,12 +51,13 @@ static tnr_status put_failed(tnr_status status) {
 }
 
 /* Takes over the reference to the future, also when it fails. */
-static tnr_status listen_to(tnr_future *future, tnr_moment moment, tnr_callback *fn, void *user) {
-  tnr_runtime *runtime = future->runtime;
-  registration *made = tnr_pool_alloc(&runtime->machine.objects, sizeof *made);
+static registration *registration_new(tnr_future *future, tnr_moment moment, tnr_callback *fn,
+                                      void *user) {
+  registration *made = tnr_pool_alloc(&future->runtime->machine.objects, sizeof *made);
   if (!made) {
     tnr_object_release(&future->object);
-    return tnr_error_raise(TNR_ENOMEM, "out of memory for a callback");
+    tnr_error_raise(TNR_ENOMEM, "out of memory for a callback");
+    return NULL;
   }
   *made = (registration){
       .listener = {.waiter = {.input = TNR_WAITER_LISTENS}, .fire = call_back},
@@ -63,11 +67,15 @@ static tnr_status listen_to(tnr_future *future, tnr_moment moment, tnr_callback 
       .fn = fn,
       .user = user,
   };
-  tnr_status status = tnr_dispatcher_put_message(runtime, &made->message);
+  return made;
+}
+
+/* Destroys what is not taken. */
+static tnr_status registration_put(registration *made) {
+  tnr_status status = tnr_dispatcher_put_message(made->future->runtime, &made->message);
   if (status == TNR_OK)
     return TNR_OK;
-  tnr_pool_free(&runtime->machine.objects, made, sizeof *made);
-  tnr_object_release(&future->object);
+  registration_destroy(made);
   return put_failed(status);
 }
 
@@ -92,7 +100,8 @@ tnr_status tnr_on_value(tnr_value x, tnr_moment moment, tnr_callback *fn, void *
   if (!fn)
     return tnr_error_raise(TNR_EINVAL, "the callback is NULL");
   tnr_future *future = future_of_value(x);
-  return future ? listen_to(future, moment, fn, user) : tnr_error_code(tnr_error());
+  registration *made = future ? registration_new(future, moment, fn, user) : NULL;
+  return made ? registration_put(made) : tnr_error_code(tnr_error());
 }
 
 /* ---- waiting ---- */
@@ -123,21 +132,23 @@ typedef struct tnr_wait {
   _Atomic uint32_t refs; /* atomic: the blocked thread's, the dispatcher's */
   atomic_bool over;      /* atomic */
   tnr_parker parker;     /* the blocked thread sleeps, the dispatcher wakes */
-  tnr_machine *machine;  /* immutable after create */
+  registration *by; /* dispatcher only once it is put: what will end the wait; NULL once it has */
+  tnr_message withdraw;
 } tnr_wait;
 
-tnr_wait *tnr_wait_new(tnr_runtime *runtime) {
-  tnr_wait *made = tnr_pool_alloc(&runtime->machine.objects, sizeof *made);
-  if (!made)
-    return NULL;
-  *made = (tnr_wait){.refs = 2, .machine = &runtime->machine};
+/* Not from the runtime's pool: the dispatcher gives its reference back after the thread has gone
+ * on, and a thread that has synchronized may count what is alive. */
+tnr_wait *tnr_wait_new(void) {
+  tnr_wait *made = malloc(sizeof *made);
+  if (made)
+    *made = (tnr_wait){.refs = 2};
   return made;
 }
 
 void tnr_wait_release(tnr_wait *wait) {
   /* acquire-release: as in tnr_object_release */
   if (atomic_fetch_sub_explicit(&wait->refs, 1, memory_order_acq_rel) == 1)
-    tnr_pool_free(&wait->machine->objects, wait, sizeof *wait);
+    free(wait);
 }
 
 void tnr_wait_end(tnr_wait *wait) {
@@ -176,7 +187,30 @@ tnr_status tnr_wait_refused(const tnr_runtime *runtime, const char *what) {
 
 static void end_wait(tnr_value future, void *user) {
   (void)future;
+  ((tnr_wait *)user)->by = NULL;
   tnr_wait_end(user);
+}
+
+/* The blocked thread has given up: nothing is left in the future's chain. */
+static void withdraw_arrives(tnr_message *message) {
+  tnr_wait *wait = (tnr_wait *)((char *)message - offsetof(tnr_wait, withdraw));
+  registration *made = wait->by;
+  if (made) {
+    tnr_future *source = tnr_future_source(made->future);
+    (void)tnr_future_remove_waiter(source, &made->listener.waiter);
+    source->runtime->in_flight--;
+    registration_destroy(made);
+    tnr_wait_release(wait); /* what would have ended it */
+  }
+  tnr_wait_release(wait);
+}
+
+/* Consumes the blocked thread's reference. A registration that cannot be withdrawn ends by itself.
+ */
+static void give_up(tnr_wait *wait, tnr_runtime *runtime) {
+  wait->withdraw.handle = withdraw_arrives;
+  if (tnr_dispatcher_put_message(runtime, &wait->withdraw) != TNR_OK)
+    tnr_wait_release(wait);
 }
 
 /* Looks for a while before it sleeps: results are often about to come. */
@@ -195,26 +229,29 @@ static bool passes_soon(tnr_future *future, tnr_moment moment, int64_t deadline)
   return passed(future, moment);
 }
 
-static tnr_status block(tnr_future *future, tnr_moment moment, int64_t deadline) {
-  tnr_status status = tnr_wait_refused(future->runtime, "waiting for a future");
-  if (status != TNR_OK)
-    return status;
-  if (passes_soon(future, moment, deadline))
-    return TNR_OK;
-  tnr_wait *wait = tnr_wait_new(future->runtime);
+static tnr_status sleep_until(tnr_future *future, tnr_moment moment, int64_t deadline) {
+  tnr_wait *wait = tnr_wait_new();
   if (!wait)
     return tnr_error_raise(TNR_ENOMEM, "out of memory for waiting");
-  tnr_object_retain(&future->object);
-  status = listen_to(future, moment, end_wait, wait);
-  bool over = false;
-  if (status == TNR_OK)
-    over = tnr_wait_sleep(wait, deadline);
-  else
+  wait->by = registration_new(tnr_retain(future), moment, end_wait, wait);
+  if (!wait->by || registration_put(wait->by) != TNR_OK) {
     tnr_wait_release(wait); /* the dispatcher's */
-  tnr_wait_release(wait);
-  return status != TNR_OK ? status
-         : over           ? TNR_OK
-                          : tnr_error_raise(TNR_ETIMEDOUT, "the time to wait for a future ran out");
+    tnr_wait_release(wait);
+    return tnr_error_code(tnr_error());
+  }
+  if (tnr_wait_sleep(wait, deadline)) {
+    tnr_wait_release(wait);
+    return TNR_OK;
+  }
+  give_up(wait, future->runtime);
+  return tnr_error_raise(TNR_ETIMEDOUT, "the time to wait for a future ran out");
+}
+
+static tnr_status block(tnr_future *future, tnr_moment moment, int64_t deadline) {
+  tnr_status status = tnr_wait_refused(future->runtime, "waiting for a future");
+  if (status != TNR_OK || passes_soon(future, moment, deadline))
+    return status;
+  return sleep_until(future, moment, deadline);
 }
 
 int64_t tnr_deadline_after(int64_t timeout_ns) {

@@ -10,7 +10,7 @@
 /* Shared by a blocked thread and the dispatcher, each with a reference. */
 typedef struct tnr_wait tnr_wait;
 
-tnr_wait *tnr_wait_new(tnr_runtime *runtime); /* NULL when out of memory */
+tnr_wait *tnr_wait_new(void); /* NULL when out of memory */
 void tnr_wait_release(tnr_wait *wait);
 
 /* The blocked thread: until the dispatcher ends the wait, or the deadline (CLOCK_MONOTONIC, ns;

@@ -1,6 +1,5 @@
 /* For CPU sets. */
 #define _GNU_SOURCE
-#include "cpu.h"
 
 #include <sched.h>
 #include <stdlib.h>
@@ -91,12 +90,12 @@ static tnr_chain *chain_for_kept_weights(cpu_program *program) {
   return program->kept_chain;
 }
 
-tnr_status tnr_cpu_program_run(tnr_program *base, const void *const *in,
-                               tnr_derived_list *const *derived, void *const *out,
-                               tnr_fault *fault) {
+static tnr_status run_keeping(tnr_program *base, const void *const *in,
+                              tnr_derived_list *const *derived, void *const *out,
+                              tnr_fault *fault) {
   cpu_program *program = (cpu_program *)base;
-  if (base->run != run_chain || program->spec->in_count < 2 || derived[1] == NULL)
-    return base->run(base, in, out, fault);
+  if (program->spec->in_count < 2 || derived[1] == NULL)
+    return run_chain(base, in, out, fault);
   tnr_chain *chain = chain_for_kept_weights(program);
   int packable = tnr_chain_packable_input(chain);
   return tnr_chain_run(chain, in, out, packable >= 0 ? derived[packable] : NULL, fault);
@@ -118,7 +117,8 @@ static tnr_status wrap_chain(cpu_state *state, const tnr_program_spec *spec, tnr
     tnr_chain_destroy(chain);
     return tnr_fail(fault, TNR_ENOMEM, "out of memory");
   }
-  program->base = (tnr_program){.run = run_chain, .destroy = destroy_program};
+  program->base =
+      (tnr_program){.run = run_chain, .destroy = destroy_program, .run_keeping = run_keeping};
   program->onednn = tnr_onednn_retain(state->onednn);
   program->spec = spec;
   program->chain = chain;

@@ -9,9 +9,10 @@
 #ifndef TENOR_CPU_ONEDNN_H
 #define TENOR_CPU_ONEDNN_H
 
+#include <stdatomic.h>
+
 #include <tenor/driver.h>
 
-#include "derived.h"
 #include "view.h"
 
 typedef struct tnr_onednn tnr_onednn;

@@ -4,9 +4,11 @@
 
 typedef struct packed {
   tnr_derived base;
-  tnr_onednn *onednn;   /* immutable after create */
-  dnnl_memory_t memory; /* immutable after create */
-  char *data;           /* immutable once in the list */
+  tnr_onednn *onednn;      /* immutable after create */
+  dnnl_memory_desc_t from; /* immutable after create: how the tensor was read; the same bytes under
+                            * another shape, or transposed, are other weights */
+  dnnl_memory_t memory;    /* immutable after create */
+  char *data;              /* immutable once in the list */
 } packed;
 
 /* Its address is the mark of our own entries in a list. */
@@ -20,20 +22,24 @@ static void destroy(tnr_derived *derived) {
   free(weights);
 }
 
-static bool has_layout(const tnr_derived *derived, const dnnl_memory_desc_t *layout) {
+static bool is_packed(const tnr_derived *derived, const dnnl_memory_desc_t *from,
+                      const dnnl_memory_desc_t *layout) {
   const dnnl_memory_desc_t *own = NULL;
   if (derived->owner != &owner_mark)
     return false;
-  return dnnl_memory_get_memory_desc(((const packed *)derived)->memory, &own) == dnnl_success &&
-         dnnl_memory_desc_equal(own, layout);
+  const packed *weights = (const packed *)derived;
+  return dnnl_memory_get_memory_desc(weights->memory, &own) == dnnl_success &&
+         dnnl_memory_desc_equal(own, layout) && dnnl_memory_desc_equal(&weights->from, from);
 }
 
-static packed *create(tnr_onednn *onednn, const dnnl_memory_desc_t *layout) {
+static packed *create(tnr_onednn *onednn, const dnnl_memory_desc_t *from,
+                      const dnnl_memory_desc_t *layout) {
   packed *weights = calloc(1, sizeof *weights);
   if (weights == NULL)
     return NULL;
   weights->base = (tnr_derived){.owner = &owner_mark, .destroy = destroy};
   weights->onednn = tnr_onednn_retain(onednn);
+  weights->from = *from;
   size_t bytes = (dnnl_memory_desc_get_size(layout) + 63) / 64 * 64;
   weights->data = aligned_alloc(64, bytes);
   if (weights->data == NULL ||
@@ -55,14 +61,24 @@ static dnnl_status_t fill(const tnr_chain *chain, dnnl_memory_t target) {
   return dnnl_primitive_execute(step->primitive, chain->stream, step->arg_count, args);
 }
 
+static const dnnl_memory_desc_t *source_of(const tnr_chain_step *step) {
+  const dnnl_memory_desc_t *from = NULL;
+  for (int i = 0; i < step->arg_count; i++)
+    if (step->args[i].arg == DNNL_ARG_FROM &&
+        dnnl_memory_get_memory_desc(step->args[i].memory, &from) != dnnl_success)
+      return NULL;
+  return from;
+}
+
 dnnl_memory_t tnr_packed_weights(tnr_chain *chain, tnr_derived_list *list) {
   const dnnl_memory_desc_t *layout = NULL;
-  if (dnnl_memory_get_memory_desc(chain->packing.on_each_run, &layout) != dnnl_success)
+  const dnnl_memory_desc_t *from = source_of(&chain->steps[chain->packing.step]);
+  if (!from || dnnl_memory_get_memory_desc(chain->packing.on_each_run, &layout) != dnnl_success)
     return NULL;
   for (tnr_derived *derived = tnr_derived_first(list); derived != NULL; derived = derived->next)
-    if (has_layout(derived, layout))
+    if (is_packed(derived, from, layout))
       return ((packed *)derived)->memory;
-  packed *weights = create(chain->onednn, layout);
+  packed *weights = create(chain->onednn, from, layout);
   if (weights == NULL)
     return NULL;
   if (fill(chain, weights->memory) != dnnl_success) {

@@ -12,7 +12,7 @@
 
 #include <tenor/driver.h>
 
-#include "devices/cpu/cpu.h"
+#include "devices/derived.h"
 
 enum { MAX_INPUTS = 3 };
 

@@ -261,7 +261,6 @@ static void check_numbers(tnr_runtime *runtime, const tnr_op_def *def, const voi
 
 static void numbers_out_of_the_ordinary_are_the_same_everywhere(void **state) {
   const double numbers[16] = {HALVES_AND_LARGE, NAN, INFINITY, -INFINITY, 1};
-  check_numbers(*state, &tnr_op_relu, NULL, 1, numbers);
   check_numbers(*state, &tnr_op_add, NULL, 2, numbers);
   check_numbers(*state, &tnr_op_sub, NULL, 2, numbers);
   check_numbers(*state, &tnr_op_mul, NULL, 2, numbers);
@@ -274,6 +273,7 @@ static void numbers_out_of_the_ordinary_are_the_same_everywhere(void **state) {
 
 static void large_and_masked_numbers_are_the_same_everywhere(void **state) {
   const double numbers[16] = {HALVES_AND_LARGE, -INFINITY, 1, -INFINITY, 1};
+  check_numbers(*state, &tnr_op_relu, NULL, 1, numbers);
   check_numbers(*state, &tnr_op_softmax, ATTRS(softmax, .axis = -1), 1, numbers);
   check_numbers(*state, &tnr_op_max_pool2d, ATTRS(max_pool2d, .kernel = {2, 2}), 1, numbers);
 }

@@ -3,6 +3,7 @@
 #ifndef TENOR_DRIVER_H
 #define TENOR_DRIVER_H
 
+#include <tenor/derived.h>
 #include <tenor/kernel.h>
 
 #ifdef __cplusplus
@@ -18,6 +19,12 @@ typedef struct tnr_program {
   tnr_status (*run)(struct tnr_program *program, const void *const *in, void *const *out,
                     tnr_fault *fault);
   void (*destroy)(struct tnr_program *program); /* the same worker, or after it has ended */
+
+  /* Optional: called instead of run, by programs that keep what they derive from an input's data,
+   * such as weights in a layout of their own. derived[i]: where to keep it for input i, or NULL
+   * where that input is not expected to come again. */
+  tnr_status (*run_keeping)(struct tnr_program *program, const void *const *in,
+                            tnr_derived_list *const *derived, void *const *out, tnr_fault *fault);
 } tnr_program;
 
 /* What every device is told when it opens. Immutable. */

@@ -32,7 +32,7 @@ typedef struct tnr_matmul_attrs {
 #define tnr_mul(a, b) TNR_OP2(&tnr_op_mul, a, b, tnr_no_attrs, )
 #define tnr_div(a, b) TNR_OP2(&tnr_op_div, a, b, tnr_no_attrs, )
 
-/* max(x, 0); NaN stays NaN. f32, bf16, i8, i32, i64. */
+/* max(x, 0). f32, bf16, i8, i32, i64. What a NaN gives, NaN or 0, depends on the device. */
 #define tnr_relu(x) TNR_OP1(&tnr_op_relu, x, tnr_no_attrs, )
 
 /* exp(x) / sum of exp(x) over .axis, computed from x minus its maximum. f32, bf16. What a line

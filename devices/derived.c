@@ -1,5 +1,7 @@
 #include "derived.h"
 
+#include <stddef.h>
+
 void tnr_derived_add(tnr_derived_list *list, tnr_derived *derived) {
   derived->next = atomic_load_explicit(&list->first, memory_order_relaxed);
   /* Release: pairs with the acquire in tnr_derived_first, which hands out the contents. */

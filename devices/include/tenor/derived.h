@@ -1,12 +1,14 @@
 /* What a driver has derived from the data of one tensor, such as weights in a packed layout. Kept
  * with the tensor's storage, freed with it. Possible because a tensor never changes once it is
  * complete. */
-#ifndef TENOR_CPU_DERIVED_H
-#define TENOR_CPU_DERIVED_H
+#ifndef TENOR_DERIVED_H
+#define TENOR_DERIVED_H
 
-#include <stdatomic.h>
+#include <tenor/status.h>
 
-#include <tenor/driver.h>
+#ifdef __cplusplus
+extern "C" {
+#endif
 
 /* Embedded as the first member of what a driver hangs on a storage. */
 typedef struct tnr_derived {
@@ -15,18 +17,16 @@ typedef struct tnr_derived {
   void (*destroy)(struct tnr_derived *derived); /* immutable after create; any thread */
 } tnr_derived;
 
-/* One per storage; starts as zeroes. Only grows, so that readers need no lock. */
-typedef struct tnr_derived_list {
-  _Atomic(tnr_derived *) first;
-} tnr_derived_list;
+/* One per storage. Only grows, so that readers need no lock. */
+typedef struct tnr_derived_list tnr_derived_list;
 
 /* Any thread. The list owns `derived` from now on. */
-void tnr_derived_add(tnr_derived_list *list, tnr_derived *derived);
+TNR_API void tnr_derived_add(tnr_derived_list *list, tnr_derived *derived);
 
 /* Any thread; walk on with `next`. */
-tnr_derived *tnr_derived_first(tnr_derived_list *list);
+TNR_API tnr_derived *tnr_derived_first(tnr_derived_list *list);
 
-/* Frees all. After the last use of the storage. */
-void tnr_derived_finish(tnr_derived_list *list);
-
+#ifdef __cplusplus
+}
+#endif
 #endif
