@@ -50,6 +50,8 @@ static size_t bin_bytes(int bin) {
 }
 
 static uint32_t batch_blocks(int bin) {
+  if (bin < BATCH_BYTES / BATCH_BLOCKS_MAX / 64)
+    return BATCH_BLOCKS_MAX;
   size_t blocks = BATCH_BYTES / bin_bytes(bin);
   return blocks > BATCH_BLOCKS_MAX ? BATCH_BLOCKS_MAX : blocks ? (uint32_t)blocks : 1;
 }
@@ -78,14 +80,14 @@ static void add_unsigned(_Atomic uint64_t *counter, uint64_t by) {
 }
 
 typedef struct totals {
-  int64_t live_blocks, live_bytes;
-  uint64_t allocations, fresh;
+  int64_t live_bytes;
+  uint64_t allocations, frees, fresh;
 } totals;
 
 static void add_cache(totals *sum, const tnr_pool_cache *cache) {
-  sum->live_blocks += atomic_load_explicit(&cache->live_blocks, memory_order_relaxed);
   sum->live_bytes += atomic_load_explicit(&cache->live_bytes, memory_order_relaxed);
   sum->allocations += atomic_load_explicit(&cache->allocations, memory_order_relaxed);
+  sum->frees += atomic_load_explicit(&cache->frees, memory_order_relaxed);
   sum->fresh += atomic_load_explicit(&cache->fresh, memory_order_relaxed);
 }
 
@@ -96,6 +98,11 @@ static totals sum_caches(const tnr_pool *pool) {
   for (int i = 0; i < TNR_POOL_SHARDS; i++)
     add_cache(&sum, &pool->shards[i].cache);
   return sum;
+}
+
+static int64_t live_blocks(const tnr_pool *pool) {
+  totals sum = sum_caches(pool);
+  return (int64_t)(sum.allocations - sum.frees);
 }
 
 /* With the lock held. Caches are refilled in batches, so the peak is looked at no later than that.
@@ -185,11 +192,21 @@ static tnr_pool_shard *shard_of(tnr_pool *pool) {
   return &pool->shards[(address >> 12 ^ address >> 20) % TNR_POOL_SHARDS];
 }
 
+/* The next block was last written on another CPU: it should be here when it is asked for. */
+static void prefetch_block(const block *next, int bin) {
+  enum { HANDLES_MAX = 512 };
+  size_t bytes = bin_bytes(bin);
+  if (next && bytes <= HANDLES_MAX)
+    for (size_t line = 0; line < bytes; line += TNR_POOL_ALIGNMENT)
+      __builtin_prefetch((const char *)next + line, 1);
+}
+
 static void *take(tnr_pool *pool, tnr_pool_cache *cache, int bin) {
   if (!cache->bins[bin].free && !refill(pool, cache, bin))
     return NULL;
   block *taken = cache->bins[bin].free;
   cache->bins[bin].free = taken->next;
+  prefetch_block(taken->next, bin);
   cache->bins[bin].count--;
   if (taken->next_batch == never_used)
     add_unsigned(&cache->fresh, 1);
@@ -257,14 +274,13 @@ static void *alloc_in(tnr_pool *pool, tnr_pool_cache *cache, int bin) {
   }
   if (!taken)
     return NULL;
-  add_signed(&cache->live_blocks, 1);
   add_signed(&cache->live_bytes, (int64_t)bin_bytes(bin));
   add_unsigned(&cache->allocations, 1);
   return taken;
 }
 
 static void free_in(tnr_pool *pool, tnr_pool_cache *cache, int bin, void *freed) {
-  add_signed(&cache->live_blocks, -1);
+  add_unsigned(&cache->frees, 1);
   add_signed(&cache->live_bytes, -(int64_t)bin_bytes(bin));
   if (POOL_PASS_THROUGH)
     free(freed);
@@ -351,7 +367,7 @@ void tnr_pool_close(tnr_pool *pool, void (*on_empty)(void *user), void *user) {
   pool->on_empty_user = user;
   /* one more than there are blocks: the pool cannot go before this function lets it. relaxed: other
    * threads look only after they have taken a shard's lock */
-  atomic_store_explicit(&pool->outstanding, sum_caches(pool).live_blocks + 1, memory_order_relaxed);
+  atomic_store_explicit(&pool->outstanding, live_blocks(pool) + 1, memory_order_relaxed);
   atomic_store_explicit(&pool->closed, true, memory_order_relaxed);
   for (int i = 0; i < TNR_POOL_SHARDS; i++)
     tnr_spin_unlock(&pool->shards[i].lock);
@@ -359,7 +375,7 @@ void tnr_pool_close(tnr_pool *pool, void (*on_empty)(void *user), void *user) {
 }
 
 uint64_t tnr_pool_live_blocks(const tnr_pool *pool) {
-  int64_t live = sum_caches(pool).live_blocks;
+  int64_t live = live_blocks(pool);
   return live > 0 ? (uint64_t)live : 0;
 }
 

@@ -27,8 +27,8 @@ typedef struct tnr_pool_cache {
     uint32_t count; /* blocks in `free` */
   } bins[TNR_POOL_SMALL_BINS];
   /* atomic, relaxed: written by the cache's user alone, summed by whoever asks */
-  _Atomic int64_t live_blocks, live_bytes; /* may be negative: freed here, allocated elsewhere */
-  _Atomic uint64_t allocations, fresh;
+  _Atomic uint64_t allocations, frees, fresh;
+  _Atomic int64_t live_bytes; /* may be negative: freed here, allocated elsewhere */
 } tnr_pool_cache;
 
 /* The caches that threads of one runtime have for themselves: slot 0 is the dispatcher's, the

@@ -43,7 +43,7 @@ static inline uint32_t tnr_ring_look(tnr_ring *ring) {
 /* Consumer: the item `ahead` places behind the first, of those that look counted. */
 static inline void *tnr_ring_peek(const tnr_ring *ring, uint32_t ahead) {
   uint32_t head = atomic_load_explicit(&ring->head, memory_order_relaxed);
-  return head + ahead == ring->seen ? NULL : ring->slots[(head + ahead) % TNR_RING_SIZE];
+  return ring->seen - head <= ahead ? NULL : ring->slots[(head + ahead) % TNR_RING_SIZE];
 }
 
 /* Consumer: the next item, or NULL when none is left of those that look counted. */

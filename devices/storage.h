@@ -14,20 +14,26 @@ typedef enum tnr_storage_state {
   TNR_STORAGE_FAILED
 } tnr_storage_state;
 
+/* Memory of somebody else's, and how to give it back. */
+typedef struct tnr_lender {
+  void (*release)(void *user);
+  void *user;
+} tnr_lender;
+
 typedef struct tnr_storage {
-  _Atomic uint32_t refs;       /* atomic */
-  _Atomic uint32_t state;      /* atomic: a tnr_storage_state; written once, by the reactor */
-  tnr_device *device;          /* immutable after create */
-  void *data;                  /* immutable after create; contents: worker only until complete */
-  size_t bytes;                /* immutable after create; of data */
-  void *producer;              /* the reactor's: what will complete it. Set before the tensor is
-                                * published, then dispatcher only; NULL when nothing will */
-  tnr_object *error;           /* why it failed; written before state, then immutable */
-  void (*release)(void *user); /* immutable after create; NULL: data is from the device's pool */
-  void *user;                  /* immutable after create */
-  tnr_tensor *home;            /* immutable after create; the tensor whose memory this is part of */
-  bool keeps;               /* written before the tensor is published: the data came from outside,
-                             * and may be used again and again, like weights */
+  _Atomic uint32_t refs; /* atomic */
+  _Atomic uint8_t state; /* atomic: a tnr_storage_state; written once, by the reactor */
+  bool in_tensor;        /* immutable after create: it is the `own` of a tensor, whose memory goes
+                          * with it */
+  bool keeps;            /* written before the tensor is published: the data came from outside, and
+                          * may be used again and again, like weights */
+  tnr_device *device;    /* immutable after create */
+  void *data;            /* immutable after create; contents: worker only until complete */
+  size_t bytes;          /* immutable after create; of data */
+  void *producer;     /* the reactor's: what will complete it. Set before the tensor is published,
+                       * then dispatcher only; NULL when nothing will */
+  tnr_object *error;  /* why it failed; written before state, then immutable */
+  tnr_lender *lender; /* immutable after create; NULL: data is from the device's pool */
   tnr_derived_list derived; /* any thread */
 } tnr_storage;
 
@@ -55,6 +61,10 @@ extern const tnr_class tnr_tensor_class, tnr_tuple_class;
  */
 tnr_status tnr_tensor_new(const tnr_mesh *mesh, int shard_dim, const tnr_desc *desc,
                           tnr_tensor **out, tnr_fault *fault);
+
+/* The same where the shape is known to be right, and what a device's piece takes in bytes. */
+tnr_status tnr_tensor_new_sized(const tnr_mesh *mesh, int shard_dim, const tnr_desc *desc,
+                                size_t piece_bytes, tnr_tensor **out, tnr_fault *fault);
 
 /* Memory of somebody else's on one device, complete. */
 tnr_status tnr_tensor_wrap(tnr_device *device, const tnr_desc *desc, void *data,

@@ -14,26 +14,30 @@ void tnr_storage_finish(tnr_storage *storage, tnr_object *error) {
                         memory_order_release);
 }
 
-static void storage_init(tnr_storage *storage, tnr_device *device, size_t bytes, tnr_tensor *home) {
-  memset(storage, 0, sizeof *storage);
-  atomic_init(&storage->refs, 1);
-  atomic_init(&storage->state, TNR_STORAGE_PENDING);
-  storage->device = device;
-  storage->bytes = bytes;
-  storage->home = home;
+_Static_assert(sizeof(tnr_tensor) <= 192, "three cache lines");
+
+static void storage_init(tnr_storage *storage, tnr_device *device, size_t bytes, bool in_tensor) {
+  *storage = (tnr_storage){.refs = 1, .device = device, .bytes = bytes, .in_tensor = in_tensor};
+}
+
+static void give_data_back(const tnr_storage *storage) {
+  const tnr_device *device = storage->device;
+  if (!storage->lender) {
+    tnr_pool_free((tnr_pool *)&device->pool, storage->data, storage->bytes);
+    return;
+  }
+  storage->lender->release(storage->lender->user);
+  tnr_pool_free(&device->machine->objects, storage->lender, sizeof *storage->lender);
 }
 
 static void storage_destroy(tnr_storage *storage) {
+  tnr_pool *objects = &storage->device->machine->objects;
   tnr_derived_finish(&storage->derived);
-  if (storage->release)
-    storage->release(storage->user);
-  else
-    tnr_pool_free(&storage->device->pool, storage->data, storage->bytes);
+  give_data_back(storage);
   if (storage->error)
     tnr_object_release(storage->error);
-  tnr_pool *objects = &storage->device->machine->objects;
-  if (storage->home)
-    tnr_pool_free(objects, storage->home, sizeof(tnr_tensor));
+  if (storage->in_tensor)
+    tnr_pool_free(objects, (char *)storage - offsetof(tnr_tensor, own), sizeof(tnr_tensor));
   else
     tnr_pool_free(objects, storage, sizeof *storage);
 }
@@ -111,7 +115,7 @@ static tnr_status new_single(const tnr_mesh *mesh, const tnr_desc *desc, size_t 
   tnr_tensor *tensor = tensor_shell(mesh, -1, desc);
   if (!tensor)
     return no_memory(device, bytes, fault);
-  storage_init(&tensor->own, device, bytes, tensor);
+  storage_init(&tensor->own, device, bytes, true);
   tensor->own.data = tnr_pool_alloc(&device->pool, bytes);
   if (!tensor->own.data) {
     shell_destroy(tensor);
@@ -127,7 +131,7 @@ static tnr_storage *part_new(tnr_device *device, size_t bytes) {
   tnr_storage *storage = tnr_pool_alloc(objects, sizeof *storage);
   if (!storage)
     return NULL;
-  storage_init(storage, device, bytes, NULL);
+  storage_init(storage, device, bytes, false);
   storage->data = tnr_pool_alloc(&device->pool, bytes);
   if (!storage->data) {
     tnr_pool_free(objects, storage, sizeof *storage);
@@ -152,6 +156,13 @@ static tnr_status new_parts(const tnr_mesh *mesh, int shard_dim, const tnr_desc 
   return TNR_OK;
 }
 
+tnr_status tnr_tensor_new_sized(const tnr_mesh *mesh, int shard_dim, const tnr_desc *desc,
+                                size_t piece_bytes, tnr_tensor **out, tnr_fault *fault) {
+  if (mesh->count == 1)
+    return new_single(mesh, desc, piece_bytes, out, fault);
+  return new_parts(mesh, shard_dim, desc, piece_bytes, out, fault);
+}
+
 tnr_status tnr_tensor_new(const tnr_mesh *mesh, int shard_dim, const tnr_desc *desc,
                           tnr_tensor **out, tnr_fault *fault) {
   if (shard_dim >= 0 && desc->shape.dims[shard_dim] % mesh->count != 0)
@@ -162,11 +173,7 @@ tnr_status tnr_tensor_new(const tnr_mesh *mesh, int shard_dim, const tnr_desc *d
   tnr_status status = tnr_desc_bytes(desc, &bytes, fault);
   if (status == TNR_OK)
     status = tnr_desc_bytes(&piece, &bytes, fault);
-  if (status != TNR_OK)
-    return status;
-  if (mesh->count == 1)
-    return new_single(mesh, desc, bytes, out, fault);
-  return new_parts(mesh, shard_dim, desc, bytes, out, fault);
+  return status == TNR_OK ? tnr_tensor_new_sized(mesh, shard_dim, desc, bytes, out, fault) : status;
 }
 
 tnr_status tnr_tensor_wrap(tnr_device *device, const tnr_desc *desc, void *data,
@@ -179,10 +186,15 @@ tnr_status tnr_tensor_wrap(tnr_device *device, const tnr_desc *desc, void *data,
   tnr_tensor *tensor = tensor_shell(device->self, -1, desc);
   if (!tensor)
     return no_memory(device, bytes, fault);
-  storage_init(&tensor->own, device, bytes, tensor);
+  tnr_lender *lender = tnr_pool_alloc(&device->machine->objects, sizeof *lender);
+  if (!lender) {
+    shell_destroy(tensor);
+    return no_memory(device, bytes, fault);
+  }
+  *lender = (tnr_lender){release, user};
+  storage_init(&tensor->own, device, bytes, true);
   tensor->own.data = data;
-  tensor->own.release = release;
-  tensor->own.user = user;
+  tensor->own.lender = lender;
   tensor->part = &tensor->own;
   tnr_storage_finish(&tensor->own, NULL);
   *out = tensor;

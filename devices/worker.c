@@ -1,6 +1,7 @@
 #include "worker.h"
 
 #include <sched.h>
+#include <sys/prctl.h>
 
 enum { FLUSH_EVERY = 64 };
 
@@ -19,9 +20,6 @@ static bool run_queue(tnr_worker *worker) {
   uint32_t waiting = tnr_ring_look(&worker->queue);
   for (uint32_t i = 0; i < waiting; i++) {
     void *item = tnr_ring_pop(&worker->queue);
-    void *next = tnr_ring_peek(&worker->queue, 0);
-    if (next)
-      __builtin_prefetch(next);
     worker->duty.run(worker->duty.user, worker, item);
     if (i % FLUSH_EVERY == FLUSH_EVERY - 1)
       tnr_worker_flush(worker);
@@ -60,6 +58,7 @@ static void rest(tnr_worker *worker) {
 static void *worker_main(void *argument) {
   tnr_worker *worker = argument;
   tnr_this_thread = worker->slot;
+  (void)prctl(PR_SET_NAME, worker->name);
   worker->duty.start(worker->duty.user, worker);
   for (;;) {
     /* acquire, and before the look: what was pushed before the stop is run */
@@ -75,8 +74,9 @@ static void *worker_main(void *argument) {
 }
 
 tnr_status tnr_worker_start(tnr_worker *worker, const tnr_worker_duty *duty, tnr_thread_slot slot,
-                            int64_t spin_ns) {
+                            const char *name, int64_t spin_ns) {
   worker->duty = *duty;
+  worker->name = name;
   worker->slot = slot;
   worker->spin_ns = spin_ns;
   return pthread_create(&worker->thread, NULL, worker_main, worker) == 0 ? TNR_OK : TNR_ESYSTEM;

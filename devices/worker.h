@@ -24,6 +24,7 @@ typedef struct tnr_worker_duty {
 
 struct tnr_worker {
   tnr_worker_duty duty; /* immutable after create */
+  const char *name;     /* immutable after create: the thread's, for debuggers and profilers */
   int64_t spin_ns;      /* immutable after create */
   tnr_thread_slot slot; /* immutable after create */
   pthread_t thread;     /* immutable after create */
@@ -37,10 +38,10 @@ struct tnr_worker {
  * two in `done`. */
 enum { TNR_WORKER_DEPTH = TNR_RING_SIZE / 2 };
 
-/* Starts the thread; `worker` is the caller's memory. TNR_ESYSTEM when there is no thread to be
- * had. */
+/* Starts the thread; `worker` is the caller's memory, as is `name`. TNR_ESYSTEM when there is no
+ * thread to be had. */
 tnr_status tnr_worker_start(tnr_worker *worker, const tnr_worker_duty *duty, tnr_thread_slot slot,
-                            int64_t spin_ns);
+                            const char *name, int64_t spin_ns);
 
 /* Ends the thread once its queue is empty, and waits for that. */
 void tnr_worker_stop(tnr_worker *worker);

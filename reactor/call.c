@@ -116,7 +116,7 @@ static tnr_value fail_call(tnr_op *op) {
     tnr_object_retain(tnr_error_object(error));
     tnr_error_set(error);
   }
-  tnr_object_release(&op->future.object);
+  tnr_op_give_up(op);
   return none;
 }
 
@@ -130,10 +130,8 @@ static tnr_value plain_result(tnr_op *op) {
 tnr_value tnr_call_op(tnr_op *op, bool async) {
   if (!async && tnr_op_create_now(op) != TNR_OK)
     return fail_call(op);
-  if (tnr_op_submit(op) != TNR_OK) {
-    tnr_object_release(&op->future.object);
+  if (tnr_op_submit(op) != TNR_OK)
     return none;
-  }
   return tnr_value_adopt(async ? tnr_future_value(&op->future) : plain_result(op));
 }
 

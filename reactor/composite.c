@@ -20,9 +20,29 @@ static bool is_future(tnr_value value) {
   return value.kind == TNR_VALUE_FUTURE || value.kind == TNR_VALUE_FUTURE_TUPLE;
 }
 
-static tnr_value check_result(const tnr_composite_def *def, tnr_site site, tnr_value value) {
-  if (value.kind == TNR_VALUE_NONE && !tnr_error())
+static tnr_error *error_among(const tnr_value *in, int count) {
+  tnr_error *error = NULL;
+  for (int i = 0; i < count && !error; i++)
+    error = (tnr_error *)tnr_value_error(in[i]);
+  return error;
+}
+
+/* The shape of an input that has failed is never known, so its error is why there is no result. */
+static void explain_nothing(const tnr_composite_def *def, tnr_site site, const tnr_value *in,
+                            int in_count) {
+  tnr_error *error = error_among(in, in_count);
+  if (error) {
+    tnr_object_retain(tnr_error_object(error));
+    tnr_error_set(error);
+  } else if (!tnr_error()) {
     tnr_error_raise_at(def->name, site, TNR_EINVAL, "the composite's body returned nothing");
+  }
+}
+
+static tnr_value check_result(const tnr_composite_def *def, tnr_site site, const tnr_value *in,
+                              int in_count, tnr_value value) {
+  if (value.kind == TNR_VALUE_NONE)
+    explain_nothing(def, site, in, in_count);
   if (value.kind == TNR_VALUE_NONE || is_tuple(value) == (def->result == TNR_OP_TUPLE))
     return value;
   tnr_error_raise_at(def->name, site, TNR_EINVAL, "the composite's body returned a %s, not a %s",
@@ -40,7 +60,7 @@ static tnr_value run_body(const tnr_composite_def *def, tnr_site site, const tnr
   if (tnr_scope_open() != TNR_OK)
     return none;
   thread->frame = &frame;
-  tnr_value value = check_result(def, frame.site, def->body(in, in_count, attrs));
+  tnr_value value = check_result(def, frame.site, in, in_count, def->body(in, in_count, attrs));
   if (async && value.kind != TNR_VALUE_NONE && !is_future(value))
     value = tnr_to_async_value(value);
   thread->frame = outer;
@@ -122,7 +142,7 @@ static void follow(tnr_future *future, tnr_listener *listener, tnr_waits_for unt
 static tnr_error *input_error(const deferred *made) {
   tnr_error *error = NULL;
   for (int i = 0; i < made->count && !error; i++)
-    error = (tnr_error *)tnr_value_error(made->in[i].value);
+    error = error_among(&made->in[i].value, 1);
   return error;
 }
 

@@ -353,7 +353,7 @@ tnr_tensor *tnr_at_tuple(tnr_tuple *x, int index, tnr_site site) {
   return tnr_scope_adopt(tnr_retain(x->tensors[index]));
 }
 
-/* A member of an all-of need not wait for the others. */
+/* A member of an all-of need not wait for the others, nor fail with them. */
 static tnr_future *member_of_all(tnr_future *all, int index, tnr_site site) {
   if (!check_index(index, tnr_all_count(all), site))
     return NULL;
@@ -363,12 +363,23 @@ static tnr_future *member_of_all(tnr_future *all, int index, tnr_site site) {
   return tnr_retain(handle);
 }
 
+/* The same for a tuple that exists. */
+static tnr_future *member_of_source(tnr_future *source, int index, tnr_site site) {
+  const tnr_tuple *tuple = (tnr_tuple *)source->result;
+  if (!check_index(index, tuple->count, site))
+    return NULL;
+  return tnr_source_new(&tuple->tensors[index]->object);
+}
+
 tnr_future *tnr_at_future(tnr_future_tuple *x, int index, tnr_site site) {
   tnr_future *tuple = tnr_future_of(x);
   if (!tuple)
     return NULL;
-  return tnr_scope_adopt(tuple->object.class == &tnr_all_class ? member_of_all(tuple, index, site)
-                                                               : element_new(tuple, index, site));
+  if (tuple->object.class == &tnr_all_class)
+    return tnr_scope_adopt(member_of_all(tuple, index, site));
+  if (tuple->object.class == &tnr_source_class)
+    return tnr_scope_adopt(member_of_source(tuple, index, site));
+  return tnr_scope_adopt(element_new(tuple, index, site));
 }
 
 tnr_value tnr_at_value(tnr_value x, int index, tnr_site site) {

@@ -31,6 +31,7 @@ void tnr_lane_returned(tnr_lane *lane) {
   if (!part)
     return;
   lane->first = part->next;
+  tnr_op_prefetch(lane->first); /* it may have waited for long */
   hand_over(lane, part);
 }
 

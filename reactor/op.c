@@ -15,6 +15,14 @@ static bool has_failed(tnr_op *op) {
   return atomic_load_explicit(&op->future.error, memory_order_acquire) != NULL;
 }
 
+void tnr_op_prefetch(const void *part_or_signal) {
+  if (!part_or_signal)
+    return;
+  const char *op = (const char *)part_or_signal - offsetof(tnr_op, part);
+  for (size_t line = 0; line < sizeof(tnr_op) + sizeof(tnr_op_input); line += 64)
+    __builtin_prefetch(op + line, 1);
+}
+
 /* ---- submit: any thread ---- */
 
 static size_t op_bytes(uint32_t in_count, size_t attrs_size) {
@@ -68,7 +76,7 @@ tnr_op *tnr_op_new(tnr_runtime *runtime, const tnr_op_def *def, tnr_site site,
     return NULL;
   }
   const tnr_frame *frame = tnr_thread_here()->frame;
-  tnr_future_init(&op->future, &tnr_op_class, runtime, def->result == TNR_OP_TUPLE, 1);
+  tnr_future_init(&op->future, &tnr_op_class, runtime, def->result == TNR_OP_TUPLE, 2);
   op->def = def;
   op->file = frame ? frame->site.file : site.file;
   op->line = frame ? frame->site.line : site.line;
@@ -88,15 +96,20 @@ tnr_op *tnr_op_new(tnr_runtime *runtime, const tnr_op_def *def, tnr_site site,
   return op;
 }
 
+void tnr_op_give_up(tnr_op *op) {
+  tnr_object_release(&op->future.object);
+  tnr_object_release(&op->future.object);
+}
+
 tnr_status tnr_op_submit(tnr_op *op) {
-  tnr_object_retain(&op->future.object); /* the dispatcher's, until complete */
   tnr_status status = tnr_dispatcher_put_op(op->future.runtime, op);
   if (status == TNR_OK)
     return TNR_OK;
-  tnr_object_release(&op->future.object);
-  return tnr_error_raise_at(op->def->name, tnr_op_site(op), status,
-                            status == TNR_ECLOSED ? "the runtime has been closed"
-                                                  : "out of memory for the dispatcher's inbox");
+  tnr_error_raise_at(op->def->name, tnr_op_site(op), status,
+                     status == TNR_ECLOSED ? "the runtime has been closed"
+                                           : "out of memory for the dispatcher's inbox");
+  tnr_op_give_up(op);
+  return status;
 }
 
 /* ---- resolve: dispatcher ---- */
@@ -280,8 +293,8 @@ static tnr_status output_new(const tnr_op *op, const tnr_plan *plan, int index,
                              tnr_tensor *const *in, tnr_tensor **out, tnr_fault *fault) {
   if (op->def->alias)
     return tnr_tensor_alias(in[0], plan->out_dims[index], &plan->out[index], out, fault);
-  tnr_status status =
-      tnr_tensor_new(in[0]->mesh, plan->out_dims[index], &plan->out[index], out, fault);
+  tnr_status status = tnr_tensor_new_sized(in[0]->mesh, plan->out_dims[index], &plan->out[index],
+                                           plan->out_bytes[index], out, fault);
   for (int i = 0; status == TNR_OK && i < (*out)->mesh->count; i++)
     (*out)->parts[i]->producer = (void *)op;
   return status;
@@ -500,8 +513,10 @@ static void fail_outputs(tnr_op_part *part) {
 }
 
 void tnr_op_run(tnr_runtime *runtime, tnr_worker *worker, void *item) {
+  enum { AHEAD = 3 };
   tnr_op_part *part = item;
   bool slow = false;
+  tnr_op_prefetch(tnr_ring_peek(&worker->queue, AHEAD));
   /* acquire: pairs with the release where it is set; `aborted` is then visible */
   if (atomic_load_explicit(&runtime->abort, memory_order_acquire))
     tnr_future_set_error(&part->op->future, runtime->aborted);

@@ -27,6 +27,10 @@ struct tnr_op_part {
   tnr_epoch *epoch;         /* dispatcher only: what tnr_synchronize_device counts it in */
 };
 
+/* What is about to come has been written on another CPU. Takes what stands in a worker's rings;
+ * where it is not the part inside an op, only time is lost. NULL is fine. */
+void tnr_op_prefetch(const void *part_or_signal);
+
 /* Where an op is. Dispatcher only.
  *
  *   submit (any thread)
@@ -78,12 +82,16 @@ void tnr_op_input_ready(tnr_waiter *waiter);
 
 /* ---- The journey, in order; each named after who performs it. ---- */
 
-/* Any thread: a new op with one reference, the caller's. Takes references of its own to the inputs.
- * NULL with tnr_error() when out of memory. `handles`: see tnr_op_input. */
+/* Any thread: a new op with two references, the caller's, and the dispatcher's until it is
+ * complete. Takes references of its own to the inputs. NULL with tnr_error() when out of memory.
+ * `handles`: see tnr_op_input. */
 tnr_op *tnr_op_new(tnr_runtime *runtime, const tnr_op_def *def, tnr_site site,
                    tnr_object *const *handles, int count, const void *attrs);
 
-/* Any thread: into the inbox. TNR_ECLOSED, with tnr_error(): not taken. */
+/* Any thread: destroys an op that is not to be submitted. NULL is not allowed. */
+void tnr_op_give_up(tnr_op *op);
+
+/* Any thread: into the inbox. TNR_ECLOSED or TNR_ENOMEM, with tnr_error(): the op is given up. */
 tnr_status tnr_op_submit(tnr_op *op) TNR_MUST_USE;
 
 /* Dispatcher: registers the completion event; counts what is missing. */

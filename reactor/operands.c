@@ -5,6 +5,17 @@
 
 #include "runtime.h"
 
+/* An op's outputs all live where it runs; other tuples may hold tensors from anywhere. */
+static const tnr_mesh *element_mesh(tnr_element *element) {
+  tnr_error *error;
+  tnr_object *result = NULL;
+  if (tnr_future_is_op(element->tuple))
+    return tnr_future_get_mesh(element->tuple);
+  if (tnr_future_get_state(element->tuple) >= TNR_FUTURE_CREATED)
+    result = tnr_future_get_result(&element->future, &error);
+  return result ? ((const tnr_tensor *)result)->mesh : NULL;
+}
+
 const tnr_mesh *tnr_handle_mesh(tnr_object *handle) {
   if (handle->class == &tnr_tensor_class)
     return ((tnr_tensor *)handle)->mesh;
@@ -12,7 +23,9 @@ const tnr_mesh *tnr_handle_mesh(tnr_object *handle) {
     const tnr_tuple *tuple = (tnr_tuple *)handle;
     return tuple->count ? tuple->tensors[0]->mesh : NULL;
   }
-  return tnr_future_get_mesh(tnr_future_source((tnr_future *)handle));
+  if (handle->class == &tnr_element_class)
+    return element_mesh((tnr_element *)handle);
+  return tnr_future_get_mesh((tnr_future *)handle);
 }
 
 /* An input's tensor or tuple; NULL when it failed, or is not there yet: then *error is NULL too. */

@@ -128,11 +128,15 @@ static tnr_status split_outputs(tnr_plan *plan, const tnr_op_call *call, tnr_fau
   return status;
 }
 
-static void cut_pieces(tnr_plan *plan) {
+static tnr_status cut_pieces(tnr_plan *plan, tnr_fault *fault) {
+  tnr_status status = TNR_OK;
   for (int i = 0; i < plan->in_count; i++)
     plan->in_piece[i] = tnr_desc_piece(&plan->in[i], plan->in_dims[i], plan->pieces);
-  for (int i = 0; i < plan->out_count; i++)
+  for (int i = 0; i < plan->out_count && status == TNR_OK; i++) {
     plan->out_piece[i] = tnr_desc_piece(&plan->out[i], plan->out_dims[i], plan->pieces);
+    status = tnr_desc_bytes(&plan->out_piece[i], &plan->out_bytes[i], fault);
+  }
+  return status;
 }
 
 /* ---- plans ---- */
@@ -140,8 +144,9 @@ static void cut_pieces(tnr_plan *plan) {
 static tnr_plan *plan_alloc(const tnr_op_def *def, int in_count, int out_count) {
   size_t head = (sizeof(tnr_plan) + def->attrs_size + 15) / 16 * 16;
   size_t descs = 2 * (size_t)(in_count + out_count) * sizeof(tnr_desc);
+  size_t sizes = (size_t)out_count * sizeof(size_t);
   size_t dims = (size_t)(in_count + out_count) * sizeof(int);
-  tnr_plan *plan = aligned_alloc(16, (head + descs + dims + 15) / 16 * 16);
+  tnr_plan *plan = aligned_alloc(16, (head + descs + sizes + dims + 15) / 16 * 16);
   if (!plan)
     return NULL;
   memset(plan, 0, head);
@@ -152,7 +157,8 @@ static tnr_plan *plan_alloc(const tnr_op_def *def, int in_count, int out_count) 
   plan->out = plan->in + in_count;
   plan->in_piece = plan->out + out_count;
   plan->out_piece = plan->in_piece + in_count;
-  plan->in_dims = (int *)(plan->out_piece + out_count);
+  plan->out_bytes = (size_t *)(plan->out_piece + out_count);
+  plan->in_dims = (int *)(plan->out_bytes + out_count);
   plan->out_dims = plan->in_dims + in_count;
   return plan;
 }
@@ -186,7 +192,7 @@ static bool is_quick(const tnr_plan *plan, const tnr_driver *driver) {
   for (int i = 0; i < plan->in_count; i++)
     total += tnr_desc_bytes(&plan->in_piece[i], &bytes, NULL) == TNR_OK ? bytes : 0;
   for (int i = 0; i < plan->out_count; i++)
-    total += tnr_desc_bytes(&plan->out_piece[i], &bytes, NULL) == TNR_OK ? bytes : 0;
+    total += plan->out_bytes[i];
   return driver->no_compute ||
          (driver->host_memory && total <= QUICK_BYTES && plan->spec.flops <= QUICK_FLOPS);
 }
@@ -203,10 +209,10 @@ static tnr_status fill(tnr_plan *plan, const void *attrs, const tnr_desc *in,
     memcpy(plan->attrs, attrs, plan->def->attrs_size);
   tnr_op_call call = {plan->attrs, plan->in_count, plan->in};
   tnr_status status = split_outputs(plan, &call, fault);
-  if (status == TNR_OK) {
-    cut_pieces(plan);
+  if (status == TNR_OK)
+    status = cut_pieces(plan, fault);
+  if (status == TNR_OK)
     describe_program(plan);
-  }
   return status;
 }
 

@@ -26,6 +26,7 @@ struct tnr_plan {
   tnr_desc *in, *out;             /* whole tensors */
   int *in_dims, *out_dims;        /* along which each is split, -1: not */
   tnr_desc *in_piece, *out_piece; /* what this device holds */
+  size_t *out_bytes;              /* of each output's piece */
   tnr_program_spec spec;
   tnr_program *program; /* NULL until first run, and for aliases */
   bool quick;           /* runs so fast that what comes before it need not be signalled first */

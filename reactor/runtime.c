@@ -155,12 +155,11 @@ static tnr_status start_workers(tnr_runtime *runtime, tnr_fault *fault) {
                           runtime};
   for (int i = 0; i < runtime->machine.count; i++) {
     tnr_thread_slot slot = {runtime, i + 1};
-    if (tnr_worker_start(&runtime->machine.devices[i]->worker, &duty, slot, runtime->spin_ns) ==
-        TNR_OK)
+    tnr_device *device = runtime->machine.devices[i];
+    if (tnr_worker_start(&device->worker, &duty, slot, device->name, runtime->spin_ns) == TNR_OK)
       continue;
     stop_workers(runtime, i);
-    return tnr_fail(fault, TNR_ESYSTEM, "no thread for the worker of %s",
-                    runtime->machine.devices[i]->name);
+    return tnr_fail(fault, TNR_ESYSTEM, "no thread for the worker of %s", device->name);
   }
   return TNR_OK;
 }
