@@ -32,6 +32,20 @@ extern "C" {
  * handle and no byte of device memory is left, and destroys the runtime. */
 #define assert_nothing_left(runtime) check_nothing_left((runtime), __FILE__, __LINE__)
 
+/* CHECK_SANITIZED: 1 in a build under a sanitizer, where all is slow and needs much memory.
+ * CHECK_MANY(n): how often a test does something that it does n times otherwise. */
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define CHECK_SANITIZED 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+#define CHECK_SANITIZED 1
+#endif
+#endif
+#ifndef CHECK_SANITIZED
+#define CHECK_SANITIZED 0
+#endif
+#define CHECK_MANY(n) (CHECK_SANITIZED ? (n) / 20 : (n))
+
 static inline const char *check_reason(void) {
   return tnr_error() ? tnr_error_message(tnr_error()) : "tnr_error() is NULL";
 }

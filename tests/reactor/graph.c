@@ -1,0 +1,127 @@
+#include "graph.h"
+
+#include <stdatomic.h>
+
+/* splitmix64. Source: Sebastiano Vigna, https://prng.di.unimi.it/splitmix64.c */
+uint64_t graph_random(graph *g) {
+  uint64_t bits = g->random += 0x9e3779b97f4a7c15u;
+  bits = (bits ^ bits >> 30) * 0xbf58476d1ce4e5b9u;
+  bits = (bits ^ bits >> 27) * 0x94d049bb133111ebu;
+  return bits ^ bits >> 31;
+}
+
+uint64_t graph_root_of(const graph *g, const tnr_error *error) {
+  if (!error)
+    return 0;
+  for (int i = 0; i < g->root_count; i++)
+    if (tnr_error_line(error) == g->roots[i])
+      return (uint64_t)1 << i;
+  return 0;
+}
+
+/* ---- nodes ---- */
+
+static void count_call(tnr_value future, void *user) {
+  (void)future;
+  atomic_fetch_add((_Atomic int *)user, 1);
+}
+
+static void listen(graph *g, tnr_value made) {
+  tnr_moment moment = graph_chance(g, 50) ? TNR_CREATED : TNR_COMPLETE;
+  assert_ok(tnr_on(made, moment, count_call, g->called));
+  g->callbacks++;
+}
+
+void graph_add(graph *g, const char *what, tnr_value made, const graph_value *values, int count,
+               bool tuple) {
+  graph_node *node = &g->nodes[g->count];
+  *node = (graph_node){.what = what, .tuple = tuple, .count = count, .handle = made};
+  for (int i = 0; i < count; i++)
+    node->values[i] = values[i];
+  if (made.kind == TNR_VALUE_NONE) {
+    if (!(graph_root_of(g, tnr_error()) & graph_roots(node)))
+      fail_msg("node %d, %s, failed: %s", g->count, what, check_reason());
+    tnr_error_clear();
+  } else if (graph_chance(g, 10)) {
+    listen(g, made);
+  }
+  g->count++;
+}
+
+static void drop_one(graph *g) {
+  graph_node *node = graph_pick(g);
+  if (!node || node->root)
+    return;
+  tnr_release(node->handle.handle);
+  node->handle = (tnr_value){TNR_VALUE_NONE, NULL};
+}
+
+static graph_step *choose(graph *g) {
+  static graph_step *const steps[] = {
+      graph_new_tensor, graph_new_tensor, graph_binary, graph_binary,    graph_binary,
+      graph_binary,     graph_relu,       graph_cast,   graph_matmul,    graph_matmul,
+      graph_split,      graph_split,      graph_at,     graph_at,        graph_at,
+      graph_concat,     graph_reshape,    graph_all,    graph_transpose, graph_move,
+      graph_move,       graph_move,       graph_linear, graph_halves,    graph_any,
+  };
+  if (graph_below(g, 100) == 0)
+    return graph_inject;
+  return steps[graph_below(g, (int)(sizeof steps / sizeof steps[0]))];
+}
+
+void graph_grow(graph *g, int ops) {
+  while (g->count < ops) {
+    assert_ok(tnr_scope_open());
+    bool grown = choose(g)(g);
+    if (grown)
+      tnr_keep(g->nodes[g->count - 1].handle);
+    assert_ok(tnr_scope_close());
+    if (grown && graph_chance(g, 20))
+      drop_one(g);
+  }
+}
+
+/* ---- choosing inputs ---- */
+
+graph_node *graph_pick(graph *g) {
+  enum { YOUNG = 60 };
+  if (g->count == 0)
+    return NULL;
+  int from = g->count > YOUNG && graph_chance(g, 80) ? g->count - YOUNG : 0;
+  graph_node *node = &g->nodes[from + graph_below(g, g->count - from)];
+  return node->handle.kind == TNR_VALUE_NONE ? NULL : node;
+}
+
+graph_node *graph_tensor(graph *g) {
+  for (int tries = 0; tries < 8; tries++) {
+    graph_node *node = graph_pick(g);
+    if (node && !node->tuple)
+      return node;
+  }
+  return NULL;
+}
+
+graph_node *graph_partner(graph *g, graph_node *like) {
+  const graph_value *one = &like->values[0];
+  for (int tries = 0; tries < 12; tries++) {
+    graph_node *node = graph_tensor(g);
+    if (node && node->values[0].place == one->place &&
+        node->values[0].right.desc.dtype == one->right.desc.dtype)
+      return node;
+  }
+  return like;
+}
+
+tnr_value graph_input(graph *g, const graph_node *node) {
+  if (!graph_is_async(node) && graph_chance(g, 40)) {
+    tnr_value async = tnr_to_async(node->handle);
+    assert_made(async.handle);
+    return async;
+  }
+  if (graph_is_async(node) && graph_chance(g, 1) && graph_roots(node) == 0) {
+    tnr_value plain = tnr_get(node->handle);
+    assert_made(plain.handle);
+    return plain;
+  }
+  return node->handle;
+}

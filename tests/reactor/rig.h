@@ -1,0 +1,106 @@
+/* What the reactor's tests run on: a runtime with a few devices, ops whose kernels wait, fail or
+ * add, and a log of callbacks. Kernels and callbacks record; the main thread asserts. */
+#ifndef TENOR_TESTS_RIG_H
+#define TENOR_TESTS_RIG_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "check.h"
+
+/* A test with a runtime of its own as *state: devices cpu:0 to cpu:3, which compute in host memory,
+ * and sim:0 and sim:1, which have memory of their own. A scope is open on the main thread; the
+ * teardown closes it, opens the gate and asserts that nothing is left. */
+#define rig_test(function) cmocka_unit_test_setup_teardown(function, rig_setup, rig_teardown)
+int rig_setup(void **state);
+int rig_teardown(void **state);
+
+/* For tests that end their runtime themselves: no runtime, no scope. */
+#define rig_bare_test(function)                                                                    \
+  cmocka_unit_test_setup_teardown(function, rig_bare_setup, rig_bare_teardown)
+int rig_bare_setup(void **state);
+int rig_bare_teardown(void **state);
+
+/* The same devices. */
+tnr_runtime *rig_runtime(void);
+
+tnr_device *rig_cpu(tnr_runtime *runtime, int index);
+tnr_device *rig_sim(tnr_runtime *runtime, int index);
+const tnr_mesh *rig_cpus(tnr_runtime *runtime, int count);
+
+/* ---- numbers ---- */
+
+enum { RIG_ELEMENTS = 4 };
+
+/* f32 [4], all of one number. */
+tnr_tensor *rig_tensor(tnr_device *device, float number);
+
+/* Asserts that a handle of any kind holds one tensor of f32 that are all this number. */
+#define assert_number(x, number) rig_check_number(TNR_VALUE(x), number, __FILE__, __LINE__)
+void rig_check_number(tnr_value x, float number, const char *file, int line);
+
+/* ---- ops; f32 of any shape ---- */
+
+extern const tnr_op_def rig_plus_one_op, rig_sum_op, rig_two_op, rig_fail_op, rig_fail_late_op,
+    rig_hold_op, rig_on_worker_op;
+
+#define rig_plus_one(x) TNR_OP1(&rig_plus_one_op, x, tnr_no_attrs, )
+
+/* The sum of two, or of all elements of a tuple. */
+#define rig_sum(a, b)    TNR_OP2(&rig_sum_op, a, b, tnr_no_attrs, )
+#define rig_sum_of(many) TNR_OP1(&rig_sum_op, many, tnr_no_attrs, )
+
+/* A tuple: x + 1, x + 2. */
+#define rig_two(x) TNR_OP1_TUPLE(&rig_two_op, x, tnr_no_attrs, )
+
+/* The kernel fails with TNR_EKERNEL, "no"; the late one waits at the gate first. */
+#define rig_fail(x)      TNR_OP1(&rig_fail_op, x, tnr_no_attrs, )
+#define rig_fail_late(x) TNR_OP1(&rig_fail_late_op, x, tnr_no_attrs, )
+
+/* x, after waiting on its worker until the gate is open. The gate is closed when a test begins. */
+#define rig_hold(x) TNR_OP1(&rig_hold_op, x, tnr_no_attrs, )
+void rig_open_gate(void);
+void rig_close_gate(void);
+void rig_await_held(int count); /* until so many kernels in all have come to the gate */
+
+/* x, after calling this function on the worker. */
+#define rig_on_worker(x) TNR_OP1(&rig_on_worker_op, x, tnr_no_attrs, )
+extern void (*rig_worker_function)(void);
+
+/* ---- the log ---- */
+
+typedef struct rig_entry {
+  int what;               /* as registered */
+  tnr_value future;       /* not retained: only to be compared */
+  const tnr_error *error; /* likewise */
+  tnr_status code;        /* the error's */
+  bool created, complete; /* what had passed */
+  pthread_t thread;
+} rig_entry;
+
+/* A callback that logs; `user` is RIG_WHAT(number). */
+#define RIG_WHAT(number) ((void *)(intptr_t)(number))
+void rig_log(tnr_value future, void *user);
+
+/* Waits until there are so many entries in all, and fails when they do not come. */
+void rig_await_log(int count);
+int rig_log_count(void);
+rig_entry rig_log_at(int index);
+
+/* ---- waiting ---- */
+
+/* Waits until an atomic int that others count up is at least `count`; fails after a minute. */
+#define rig_await(counter, count) rig_check_await(counter, count, #counter, __FILE__, __LINE__)
+void rig_check_await(atomic_int *counter, int count, const char *name, const char *file, int line);
+
+void rig_sleep_ms(int ms);
+int64_t rig_now_ns(void);
+
+/* From now on threads are made with stacks of so many KiB (more under sanitizers, whose frames are
+ * larger); 0: as before. */
+void rig_limit_stacks(int kib);
+
+/* Runs function(user, index) on `count` threads and waits for them. */
+void rig_threads(int count, void (*function)(void *user, int index), void *user);
+
+#endif

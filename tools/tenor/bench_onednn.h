@@ -1,0 +1,36 @@
+/* Layers called directly on oneDNN, as a program without tenor would: what `tenor bench` measures
+ * the cpu device against. Between layers tensors are dense (nchw, nc), as those that tenor hands
+ * out are; weights are packed once, when a layer is added; scratchpads are the user's. Everything
+ * runs on the calling thread. Whatever fails ends the process (bench_die). */
+#ifndef TENOR_TOOL_BENCH_ONEDNN_H
+#define TENOR_TOOL_BENCH_ONEDNN_H
+
+#include <tenor/shape.h>
+
+/* A sequence of layers, each on what the one before it gave. */
+struct direct;
+
+struct direct *direct_create(tnr_dtype dtype, const tnr_shape *input);
+void direct_destroy(struct direct *direct);
+
+/* weights [o, c, kh, kw], bias [o]; `window` with what ONNX calls strides and pads. */
+struct direct_window {
+  int64_t kernel[2], stride[2], pad_before[2], pad_after[2];
+};
+void direct_add_convolution(struct direct *direct, const void *weights, const tnr_shape *shape,
+                            const void *bias, const struct direct_window *window);
+void direct_add_max_pool(struct direct *direct, const struct direct_window *window);
+void direct_add_relu(struct direct *direct); /* in place */
+void direct_add_flatten(struct direct *direct);
+
+/* weights [n, k] when `transposed`, else [k, n]; bias [n] or NULL. */
+void direct_add_linear(struct direct *direct, const void *weights, int64_t n, bool transposed,
+                       const void *bias);
+
+void *direct_input(struct direct *direct); /* to be filled before the first run */
+const void *direct_output(const struct direct *direct);
+size_t direct_output_bytes(const struct direct *direct);
+
+void direct_run(struct direct *direct);
+
+#endif
