@@ -88,10 +88,14 @@ const char *tnr_device_name(const tnr_device *device) {
 }
 
 tnr_memory_stats tnr_device_memory(const tnr_device *device) {
+  if (!device)
+    return (tnr_memory_stats){0};
   return tnr_pool_stats(&((tnr_device *)device)->pool);
 }
 
 tnr_program_stats tnr_device_programs(const tnr_device *device) {
+  if (!device)
+    return (tnr_program_stats){0};
   return (tnr_program_stats){
       .hits = atomic_load_explicit(&device->program_hits, memory_order_relaxed),
       .misses = atomic_load_explicit(&device->program_misses, memory_order_relaxed),

@@ -39,15 +39,20 @@ static void explain_nothing(const tnr_composite_def *def, tnr_site site, const t
   }
 }
 
-static tnr_value check_result(const tnr_composite_def *def, tnr_site site, const tnr_value *in,
-                              int in_count, tnr_value value) {
-  if (value.kind == TNR_VALUE_NONE)
-    explain_nothing(def, site, in, in_count);
-  if (value.kind == TNR_VALUE_NONE || is_tuple(value) == (def->result == TNR_OP_TUPLE))
-    return value;
-  tnr_error_raise_at(def->name, site, TNR_EINVAL, "the composite's body returned a %s, not a %s",
-                     is_tuple(value) ? "tuple" : "tensor", is_tuple(value) ? "tensor" : "tuple");
-  return none;
+/* A value of the kind that the call gives. */
+static tnr_value check_result(const tnr_composite_def *def, tnr_site site, tnr_value value,
+                              bool async) {
+  if (is_tuple(value) != (def->result == TNR_OP_TUPLE)) {
+    tnr_error_raise_at(def->name, site, TNR_EINVAL, "the composite's body returned a %s, not a %s",
+                       is_tuple(value) ? "tuple" : "tensor", is_tuple(value) ? "tensor" : "tuple");
+    return none;
+  }
+  if (!async && is_future(value)) {
+    tnr_error_raise_at(def->name, site, TNR_EINVAL,
+                       "the composite's body returned a future, but its inputs are plain");
+    return none;
+  }
+  return async && !is_future(value) ? tnr_to_async_value(value) : value;
 }
 
 /* In a scope of its own; the result is the caller's, or the outer scope's. `async`: a plain result
@@ -60,10 +65,12 @@ static tnr_value run_body(const tnr_composite_def *def, tnr_site site, const tnr
   if (tnr_scope_open() != TNR_OK)
     return none;
   thread->frame = &frame;
-  tnr_value value = check_result(def, frame.site, in, in_count, def->body(in, in_count, attrs));
-  if (async && value.kind != TNR_VALUE_NONE && !is_future(value))
-    value = tnr_to_async_value(value);
+  tnr_value value = def->body(in, in_count, attrs);
   thread->frame = outer;
+  if (value.kind == TNR_VALUE_NONE)
+    explain_nothing(def, site, in, in_count);
+  else
+    value = check_result(def, site, value, async);
   return tnr_scope_close_keeping(value.handle) ? value : none;
 }
 
@@ -74,7 +81,7 @@ typedef struct deferred deferred;
 typedef struct awaited {
   tnr_listener listener; /* dispatcher only */
   deferred *by;          /* immutable after create */
-  tnr_value value;       /* immutable after create; its handle is retained */
+  tnr_value value;       /* immutable after create until complete; its handle is retained */
 } awaited;
 
 /* The future of a composite whose body runs later. */
@@ -94,12 +101,19 @@ static size_t deferred_bytes(int count, size_t attrs_size) {
   return sizeof(deferred) + (size_t)count * sizeof(awaited) + attrs_size;
 }
 
+/* What it needs no more once it is complete: chains of composites hold none but their last. */
+static void release_handles(deferred *made) {
+  for (int i = 0; i < made->count; i++) {
+    tnr_release(made->in[i].value.handle);
+    made->in[i].value = none;
+  }
+  tnr_release(made->result);
+  made->result = NULL;
+}
+
 static void deferred_destroy(tnr_object *object) {
   deferred *made = (deferred *)object;
-  for (int i = 0; i < made->count; i++)
-    tnr_object_release(made->in[i].value.handle);
-  if (made->result)
-    tnr_object_release(&made->result->object);
+  release_handles(made);
   tnr_future_finish(&made->future);
   tnr_pool_free(&made->future.runtime->machine.objects, made,
                 deferred_bytes(made->count, made->def->attrs_size));
@@ -107,10 +121,23 @@ static void deferred_destroy(tnr_object *object) {
 
 static const tnr_class deferred_class = {"future", deferred_destroy};
 
+/* Goes on in a turn of its own and not in the chain of the future that it waited for, so that a
+ * chain of composites needs no stack. */
+static void go_on(deferred *made, void (*with)(tnr_message *message)) {
+  made->message.handle = with;
+  if (tnr_dispatcher_put_always(made->future.runtime, &made->message) != TNR_OK)
+    with(&made->message);
+}
+
+static deferred *deferred_of(tnr_message *message) {
+  return (deferred *)((char *)message - offsetof(deferred, message));
+}
+
 static void finish(deferred *made, tnr_error *error) {
   if (error)
     tnr_future_set_error(&made->future, error);
   tnr_future_complete(&made->future);
+  release_handles(made);
   made->future.runtime->in_flight--;
   tnr_object_release(&made->future.object); /* the dispatcher's */
 }
@@ -126,9 +153,13 @@ static void result_created(tnr_listener *listener) {
     tnr_future_tell_created(&made->future);
 }
 
-static void result_complete(tnr_listener *listener) {
-  deferred *made = (deferred *)((char *)listener - offsetof(deferred, result_complete));
+static void finish_with_result(tnr_message *message) {
+  deferred *made = deferred_of(message);
   finish(made, tnr_future_get_error(made->result));
+}
+
+static void result_complete(tnr_listener *listener) {
+  go_on((deferred *)((char *)listener - offsetof(deferred, result_complete)), finish_with_result);
 }
 
 static void follow(tnr_future *future, tnr_listener *listener, tnr_waits_for until,
@@ -165,7 +196,8 @@ static tnr_value run_deferred(deferred *made) {
 }
 
 /* All inputs are created, or failed. */
-static void inputs_there(deferred *made) {
+static void inputs_there(tnr_message *message) {
+  deferred *made = deferred_of(message);
   tnr_error *error = input_error(made);
   if (error) {
     finish(made, error);
@@ -185,11 +217,11 @@ static void inputs_there(deferred *made) {
 static void input_created(tnr_listener *listener) {
   deferred *made = ((awaited *)listener)->by;
   if (--made->not_created == 0)
-    inputs_there(made);
+    go_on(made, inputs_there);
 }
 
 static void deferred_arrives(tnr_message *message) {
-  deferred *made = (deferred *)((char *)message - offsetof(deferred, message));
+  deferred *made = deferred_of(message);
   made->future.runtime->in_flight++;
   made->not_created = 1; /* until all inputs are looked at */
   for (int i = 0; i < made->count; i++)
@@ -198,7 +230,7 @@ static void deferred_arrives(tnr_message *message) {
       follow(made->in[i].value.handle, &made->in[i].listener, TNR_UNTIL_CREATED, input_created);
     }
   if (--made->not_created == 0)
-    inputs_there(made);
+    inputs_there(message);
 }
 
 static deferred *deferred_new(tnr_runtime *runtime, const tnr_composite_def *def, tnr_site site,
@@ -244,10 +276,11 @@ static tnr_value defer(tnr_runtime *runtime, const tnr_composite_def *def, tnr_s
 
 /* ---- calls ---- */
 
+/* What has failed has no shape either: its error takes the same way as if it came later. */
 static bool has_to_wait(const tnr_composite_def *def, const tnr_value *in, int count) {
   if (def->needs_shapes)
     for (int i = 0; i < count; i++)
-      if (!tnr_passed_value(in[i], TNR_CREATED))
+      if (is_future(in[i]) && (!tnr_passed_value(in[i], TNR_CREATED) || tnr_value_error(in[i])))
         return true;
   return false;
 }

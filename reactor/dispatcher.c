@@ -52,6 +52,12 @@ static bool may_submit_late(const tnr_runtime *runtime) {
   return tnr_on_dispatcher(runtime) && runtime->in_body;
 }
 
+bool tnr_dispatcher_takes(const tnr_runtime *runtime) {
+  /* acquire: pairs with the release in tnr_dispatcher_close */
+  return !atomic_load_explicit(&runtime->close_requested, memory_order_acquire) ||
+         may_submit_late(runtime);
+}
+
 tnr_status tnr_dispatcher_put_op(tnr_runtime *runtime, tnr_op *op) {
   return put_result(runtime, tnr_inbox_put_op(&runtime->inbox, op, may_submit_late(runtime)));
 }

@@ -21,8 +21,11 @@ void tnr_dispatcher_finish(tnr_runtime *runtime);
 tnr_status tnr_dispatcher_put_op(tnr_runtime *runtime, tnr_op *op) TNR_MUST_USE;
 tnr_status tnr_dispatcher_put_message(tnr_runtime *runtime, tnr_message *message) TNR_MUST_USE;
 
-/* The same for what must arrive although the runtime may be closed already. */
+/* Dispatcher: the same for what belongs to something that was taken before the end. */
 tnr_status tnr_dispatcher_put_always(tnr_runtime *runtime, tnr_message *message) TNR_MUST_USE;
+
+/* Any thread: false once the runtime is closed for this thread. */
+bool tnr_dispatcher_takes(const tnr_runtime *runtime);
 
 /* Workers: wakes the dispatcher if it sleeps, after something was put onto a completion queue. */
 void tnr_dispatcher_wake(void *runtime);

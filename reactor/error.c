@@ -157,7 +157,11 @@ tnr_status tnr_error_raise_at(const char *op, tnr_site site, tnr_status code, co
   va_start(arguments, format);
   vsnprintf(fault.message, sizeof fault.message, format, arguments);
   va_end(arguments);
-  return tnr_error_set(tnr_error_new(&(tnr_error_context){.op = op, .site = site}, &fault));
+  const tnr_frame *frame = tnr_thread_here()->frame;
+  tnr_error_context context = {.op = op, .site = site};
+  if (frame)
+    context = (tnr_error_context){.composite = frame->name, .op = op, .site = frame->site};
+  return tnr_error_set(tnr_error_new(&context, &fault));
 }
 
 const tnr_error *tnr_last_error(void) {

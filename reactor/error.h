@@ -30,7 +30,8 @@ static inline tnr_object *tnr_error_object(const tnr_error *error) {
 /* Makes it the calling thread's last error; takes over the reference. Returns its code. */
 tnr_status tnr_error_set(tnr_error *error);
 
-/* The same, made on the spot. */
+/* The same, made on the spot. In a composite's body `_at` names it and the user's call instead of
+ * the site. */
 tnr_status tnr_error_raise(tnr_status code, const char *format, ...) TNR_PRINTF(2, 3);
 tnr_status tnr_error_raise_at(const char *op, tnr_site site, tnr_status code, const char *format,
                               ...) TNR_PRINTF(4, 5);

@@ -43,7 +43,8 @@ static tnr_error *own_error(const tnr_future *future) {
 static tnr_error *element_missing(tnr_element *element, int count) {
   tnr_fault fault;
   tnr_fail(&fault, TNR_EINVAL, "there is no element %d in a tuple of %d", element->index, count);
-  tnr_error *error = tnr_error_new(&(tnr_error_context){.op = "at", .site = element->site}, &fault);
+  tnr_error_context context = {.composite = element->composite, .op = "at", .site = element->site};
+  tnr_error *error = tnr_error_new(&context, &fault);
   tnr_future_set_error(&element->future, error);
   tnr_object_release(tnr_error_object(error));
   return own_error(&element->future);

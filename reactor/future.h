@@ -58,10 +58,11 @@ struct tnr_future {
 
 /* Element `index` of a future of a tuple. Has no moments of its own. */
 typedef struct tnr_element {
-  tnr_future future; /* error: only that there is no such element */
-  tnr_future *tuple; /* immutable after create; retained */
-  int index;         /* immutable after create */
-  tnr_site site;     /* immutable after create */
+  tnr_future future;     /* error: only that there is no such element */
+  tnr_future *tuple;     /* immutable after create; retained */
+  int index;             /* immutable after create */
+  tnr_site site;         /* immutable after create */
+  const char *composite; /* immutable after create: the composite around it, or NULL */
 } tnr_element;
 
 extern const tnr_class tnr_element_class, tnr_op_class;

@@ -39,7 +39,7 @@ typedef enum tnr_inbox_result {
 
 void tnr_inbox_finish(tnr_inbox *inbox);
 
-/* Any thread. `even_closed`: for what the runtime itself still has to say. */
+/* Any thread. `even_closed`: for what belongs to something that was taken before the end. */
 tnr_inbox_result tnr_inbox_put_op(tnr_inbox *inbox, void *op, bool even_closed);
 tnr_inbox_result tnr_inbox_put_message(tnr_inbox *inbox, tnr_message *message, bool even_closed);
 

@@ -7,13 +7,15 @@
 #include "error.h"
 #include "scope.h"
 #include "source.h"
+#include "thread.h"
 
 /* One member, and what listens to it. Dispatcher only, except `handle`. */
 typedef struct member {
   tnr_listener created;
   tnr_follower complete; /* of a plain tensor; else its listener alone listens to the future */
   struct join *join;
-  tnr_object *handle; /* immutable after create; a tensor or a future; retained until destroy */
+  tnr_object *handle; /* immutable after create; a tensor or a future; retained until destroy, in an
+                       * any-of until it is complete */
 } member;
 
 typedef struct join {
@@ -32,7 +34,7 @@ static size_t join_bytes(int count) {
 static void join_destroy(tnr_object *object) {
   join *made = (join *)object;
   for (int i = 0; i < made->count; i++)
-    tnr_object_release(made->members[i].handle);
+    tnr_release(made->members[i].handle);
   tnr_future_finish(&made->future);
   tnr_pool_free(&made->future.runtime->machine.objects, made, join_bytes(made->count));
 }
@@ -77,6 +79,17 @@ static tnr_error *no_memory_for(int count) {
   return tnr_error_new(&(tnr_error_context){.op = "all"}, &fault);
 }
 
+/* What a member gave when it was created; that it has failed since is told when it is complete. */
+static tnr_tensor *created_tensor(const member *of) {
+  if (of->handle->class == &tnr_tensor_class)
+    return (tnr_tensor *)of->handle;
+  const tnr_future *future = (const tnr_future *)of->handle;
+  if (!tnr_future_is_element(future))
+    return (tnr_tensor *)future->result;
+  const tnr_element *element = (const tnr_element *)future;
+  return ((const tnr_tuple *)element->tuple->result)->tensors[element->index];
+}
+
 /* All members are created: so is the tuple of them. */
 static void create_tuple(join *made) {
   tnr_machine *machine = &made->future.runtime->machine;
@@ -92,8 +105,7 @@ static void create_tuple(join *made) {
   tuple->machine = machine;
   tuple->count = made->count;
   for (int i = 0; i < made->count; i++) {
-    tnr_error *error;
-    tuple->tensors[i] = (tnr_tensor *)member_result(&made->members[i], &error);
+    tuple->tensors[i] = created_tensor(&made->members[i]);
     tnr_object_retain(&tuple->tensors[i]->object);
   }
   if (tnr_future_create(&made->future, &tuple->object,
@@ -178,20 +190,38 @@ static void all_arrives(tnr_message *message) {
   begun(made);
 }
 
+static void any_settled(tnr_message *message) {
+  join *made = join_of(message);
+  tnr_future_complete(&made->future);
+  begun(made);
+}
+
+/* This member decides. The rest happens in a turn of its own and not in the member's chain, so that
+ * a chain of any-ofs needs no stack. */
+static void decide(join *made, const member *of, tnr_error *error) {
+  made->settled = true;
+  if (error) {
+    tnr_future_set_error(&made->future, error);
+  } else {
+    tnr_object *result = member_result(of, &error);
+    tnr_object_retain(result);
+    (void)tnr_future_create(&made->future, result, ((tnr_tensor *)result)->mesh);
+  }
+  begin(made, 1);
+  made->message.handle = any_settled;
+  if (tnr_dispatcher_put_always(made->future.runtime, &made->message) != TNR_OK)
+    any_settled(&made->message);
+}
+
 static void any_member_complete(tnr_listener *listener) {
   member *of = (member *)((char *)listener - offsetof(member, complete));
   join *made = of->join;
   tnr_error *error = tnr_future_get_error((tnr_future *)of->handle);
   made->not_complete--;
-  if (!made->settled && !error) {
-    tnr_object *result = member_result(of, &error);
-    tnr_object_retain(result);
-    if (tnr_future_create(&made->future, result, ((tnr_tensor *)result)->mesh))
-      tnr_future_tell_created(&made->future);
-    settle(made, NULL);
-  } else if (made->not_complete == 0) {
-    settle(made, error);
-  }
+  if (!made->settled && (!error || made->not_complete == 0))
+    decide(made, of, error);
+  tnr_object_release(of->handle); /* or a chain of any-ofs would hold all of itself */
+  of->handle = NULL;
   let_go(made);
 }
 
@@ -333,8 +363,10 @@ static tnr_future *element_new(tnr_future *tuple, int index, tnr_site site) {
   }
   tnr_future_init(&element->future, &tnr_element_class, tuple->runtime, false, 1);
   element->tuple = tuple;
+  const tnr_frame *frame = tnr_thread_here()->frame;
   element->index = index;
-  element->site = site;
+  element->site = frame ? frame->site : site;
+  element->composite = frame ? frame->name : NULL;
   tnr_object_retain(&tuple->object);
   return &element->future;
 }

@@ -295,6 +295,8 @@ const tnr_mesh *tnr_mesh_of(tnr_device *const *devices, int count) {
 }
 
 tnr_runtime_stats tnr_runtime_get_stats(const tnr_runtime *runtime) {
+  if (!runtime)
+    return (tnr_runtime_stats){0};
   return (tnr_runtime_stats){
       .submitted = atomic_load_explicit(&runtime->submitted, memory_order_relaxed),
       .completed = atomic_load_explicit(&runtime->completed, memory_order_relaxed),

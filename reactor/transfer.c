@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "call.h"
+#include "dispatcher.h"
 #include "error.h"
 #include "movement.h"
 #include "operands.h"
@@ -90,8 +91,7 @@ static tnr_device *open_device(tnr_device *device) {
   tnr_runtime *runtime = device ? device->machine->runtime : tnr_default_runtime();
   if (!runtime)
     return NULL;
-  /* acquire: as in the dispatcher */
-  if (atomic_load_explicit(&runtime->close_requested, memory_order_acquire)) {
+  if (!tnr_dispatcher_takes(runtime)) {
     tnr_error_raise(TNR_ECLOSED, "the runtime has been closed");
     return NULL;
   }

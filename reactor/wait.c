@@ -298,6 +298,8 @@ static void *get(tnr_future *future, int64_t timeout_ns) {
   if (!future || wait_for(future, TNR_CREATED, timeout_ns) != TNR_OK)
     return NULL;
   tnr_object *result = tnr_future_get_result(future, &error);
+  if (!result) /* it has failed since */
+    (void)set_error_of(future);
   return tnr_scope_adopt(tnr_retain(result));
 }
 

@@ -67,13 +67,15 @@ TNR_API tnr_device *tnr_runtime_device(tnr_runtime *runtime, const char *name) T
  * still wait for other devices, and copies to and from it, included. TNR_OK even if some failed. */
 TNR_API tnr_status tnr_synchronize_device(tnr_device *device);
 
-/* Counters since creation. Any thread; each is exact, together they may be a moment apart. */
+/* Counters since creation; zeroes for NULL. Any thread; each is exact, together they may be a
+ * moment apart. */
 typedef struct tnr_runtime_stats {
   uint64_t submitted;    /* ops */
   uint64_t completed;    /* ops, failed ones included */
   uint64_t failed;       /* ops, descendants of failed ones included */
   uint64_t wakes;        /* eventfd writes that woke the dispatcher */
-  uint64_t live_handles; /* tensors, tuples and futures alive, of users and of ops in flight */
+  uint64_t live_handles; /* blocks that tensors, tuples and futures of users and of ops in flight
+                          * take: 0 when none is alive */
 } tnr_runtime_stats;
 TNR_API tnr_runtime_stats tnr_runtime_get_stats(const tnr_runtime *runtime);
 
