@@ -3,18 +3,7 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 
-#if defined(__SANITIZE_ADDRESS__)
-#define POOL_PASS_THROUGH 1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define POOL_PASS_THROUGH 1
-#endif
-#endif
-#ifndef POOL_PASS_THROUGH
-#define POOL_PASS_THROUGH 0
-#endif
-
-enum { BATCH_BYTES = 16 << 10, BATCH_BLOCKS_MAX = 32 };
+enum { BATCH_BYTES = 16 << 10 };
 enum { CHUNK_BYTES_MIN = 64 << 10, CHUNK_BYTES_MAX = 4 << 20, HUGE_PAGE = 2 << 20 };
 
 /* Free large blocks kept beyond what is in use. */
@@ -25,14 +14,6 @@ _Thread_local tnr_thread_slot tnr_this_thread;
 typedef struct tnr_pool_chunk {
   struct tnr_pool_chunk *next;
 } tnr_pool_chunk;
-
-typedef struct block {
-  struct block *next;
-  struct block *next_batch;
-} block;
-
-/* Marks a block that was not handed out before, in next_batch. */
-static block *const never_used = (block *)1;
 
 /* Four classes a doubling above 1 KiB: 1280, 1536, 1792, 2048, 2560, … */
 static int bin_of(size_t bytes) {
@@ -50,10 +31,10 @@ static size_t bin_bytes(int bin) {
 }
 
 static uint32_t batch_blocks(int bin) {
-  if (bin < BATCH_BYTES / BATCH_BLOCKS_MAX / 64)
-    return BATCH_BLOCKS_MAX;
+  if (bin < BATCH_BYTES / TNR_POOL_TINY_BATCH / 64)
+    return TNR_POOL_TINY_BATCH;
   size_t blocks = BATCH_BYTES / bin_bytes(bin);
-  return blocks > BATCH_BLOCKS_MAX ? BATCH_BLOCKS_MAX : blocks ? (uint32_t)blocks : 1;
+  return blocks > TNR_POOL_TINY_BATCH ? TNR_POOL_TINY_BATCH : blocks ? (uint32_t)blocks : 1;
 }
 
 static void *system_alloc(size_t bytes) {
@@ -68,31 +49,32 @@ static void *system_alloc(size_t bytes) {
 
 /* ---- counters ---- */
 
-/* relaxed everywhere: each counter has one writer at a time, and readers want no ordering */
-static void add_signed(_Atomic int64_t *counter, int64_t by) {
-  atomic_store_explicit(counter, atomic_load_explicit(counter, memory_order_relaxed) + by,
-                        memory_order_relaxed);
-}
-
-static void add_unsigned(_Atomic uint64_t *counter, uint64_t by) {
-  atomic_store_explicit(counter, atomic_load_explicit(counter, memory_order_relaxed) + by,
-                        memory_order_relaxed);
-}
-
 typedef struct totals {
+  uint64_t allocated, freed, fresh;
   int64_t live_bytes;
-  uint64_t allocations, frees, fresh;
 } totals;
 
+/* relaxed everywhere: sums of one moment, of numbers that go on changing */
 static void add_cache(totals *sum, const tnr_pool_cache *cache) {
-  sum->live_bytes += atomic_load_explicit(&cache->live_bytes, memory_order_relaxed);
-  sum->allocations += atomic_load_explicit(&cache->allocations, memory_order_relaxed);
-  sum->frees += atomic_load_explicit(&cache->frees, memory_order_relaxed);
-  sum->fresh += atomic_load_explicit(&cache->fresh, memory_order_relaxed);
+  for (int i = 0; i < TNR_POOL_SMALL_BINS; i++) {
+    const tnr_pool_bin *bin = &cache->bins[i];
+    uint64_t allocated = atomic_load_explicit(&bin->allocated, memory_order_relaxed);
+    uint64_t freed = atomic_load_explicit(&bin->freed, memory_order_relaxed);
+    sum->allocated += allocated;
+    sum->freed += freed;
+    sum->fresh += atomic_load_explicit(&bin->fresh, memory_order_relaxed);
+    sum->live_bytes += (int64_t)(allocated - freed) * (int64_t)bin_bytes(i);
+  }
 }
 
-static totals sum_caches(const tnr_pool *pool) {
-  totals sum = {0};
+/* With the lock held. */
+static totals sum_all(const tnr_pool *pool) {
+  totals sum = {
+      .allocated = pool->large_allocations,
+      .freed = pool->large_allocations - pool->large_live,
+      .fresh = pool->large_fresh,
+      .live_bytes = (int64_t)pool->large_live_bytes,
+  };
   for (int i = 0; i < pool->slots; i++)
     add_cache(&sum, &pool->caches[i]);
   for (int i = 0; i < TNR_POOL_SHARDS; i++)
@@ -100,15 +82,10 @@ static totals sum_caches(const tnr_pool *pool) {
   return sum;
 }
 
-static int64_t live_blocks(const tnr_pool *pool) {
-  totals sum = sum_caches(pool);
-  return (int64_t)(sum.allocations - sum.frees);
-}
-
-/* With the lock held. Caches are refilled in batches, so the peak is looked at no later than that.
- */
+/* With the lock held. More can only be in use than ever when new memory is needed, but for what
+ * lies free in the threads' caches, so that is when the peak is looked at. */
 static void note_peak(tnr_pool *pool, int64_t coming_bytes) {
-  int64_t live = sum_caches(pool).live_bytes + coming_bytes;
+  int64_t live = sum_all(pool).live_bytes + coming_bytes;
   if (live > pool->peak_bytes)
     pool->peak_bytes = live;
 }
@@ -132,14 +109,14 @@ static bool grow(tnr_pool *pool) {
 
 /* With the lock held. What is left of the old chunk when the new one comes is given up: it is less
  * than one block. */
-static block *carve(tnr_pool *pool, int bin, uint32_t wanted, uint32_t *count) {
+static tnr_block *carve(tnr_pool *pool, int bin, uint32_t wanted, uint32_t *count) {
   size_t bytes = bin_bytes(bin);
   if ((size_t)(pool->chunk_end - pool->chunk) < bytes && !grow(pool))
     return NULL;
-  block *first = NULL, **last = &first;
+  tnr_block *first = NULL, **last = &first;
   for (*count = 0; *count < wanted && (size_t)(pool->chunk_end - pool->chunk) >= bytes; ++*count) {
-    *last = (block *)pool->chunk;
-    (*last)->next_batch = never_used;
+    *last = (tnr_block *)pool->chunk;
+    (*last)->next_batch = TNR_BLOCK_NEVER_USED;
     last = &(*last)->next;
     pool->chunk += bytes;
   }
@@ -150,12 +127,14 @@ static block *carve(tnr_pool *pool, int bin, uint32_t wanted, uint32_t *count) {
 static bool refill(tnr_pool *pool, tnr_pool_cache *cache, int bin) {
   uint32_t count = batch_blocks(bin);
   pthread_mutex_lock(&pool->lock);
-  block *batch = pool->batches[bin];
-  if (batch)
+  tnr_block *batch = pool->batches[bin];
+  if (batch) {
     pool->batches[bin] = batch->next_batch;
-  else
+    batch->next_batch = NULL;
+  } else {
+    note_peak(pool, (int64_t)bin_bytes(bin));
     batch = carve(pool, bin, count, &count);
-  note_peak(pool, (int64_t)bin_bytes(bin));
+  }
   pthread_mutex_unlock(&pool->lock);
   if (!batch)
     return false;
@@ -167,7 +146,7 @@ static bool refill(tnr_pool *pool, tnr_pool_cache *cache, int bin) {
 /* Moves one batch out of a cache that has two. */
 static void spill(tnr_pool *pool, tnr_pool_cache *cache, int bin) {
   uint32_t count = batch_blocks(bin);
-  block *batch = cache->bins[bin].free, *last = batch;
+  tnr_block *batch = cache->bins[bin].free, *last = batch;
   for (uint32_t i = 1; i < count; i++)
     last = last->next;
   cache->bins[bin].free = last->next;
@@ -179,7 +158,7 @@ static void spill(tnr_pool *pool, tnr_pool_cache *cache, int bin) {
   pthread_mutex_unlock(&pool->lock);
 }
 
-/* ---- small blocks ---- */
+/* ---- which cache ---- */
 
 static tnr_pool_cache *own_cache(tnr_pool *pool) {
   return tnr_this_thread.group == pool->group && pool->group ? &pool->caches[tnr_this_thread.index]
@@ -192,67 +171,66 @@ static tnr_pool_shard *shard_of(tnr_pool *pool) {
   return &pool->shards[(address >> 12 ^ address >> 20) % TNR_POOL_SHARDS];
 }
 
-/* The next block was last written on another CPU: it should be here when it is asked for. */
-static void prefetch_block(const block *next, int bin) {
-  enum { HANDLES_MAX = 512 };
-  size_t bytes = bin_bytes(bin);
-  if (next && bytes <= HANDLES_MAX)
-    for (size_t line = 0; line < bytes; line += TNR_POOL_ALIGNMENT)
-      __builtin_prefetch((const char *)next + line, 1);
-}
+/* ---- small blocks ---- */
 
-static void *take(tnr_pool *pool, tnr_pool_cache *cache, int bin) {
+static void *small_alloc(tnr_pool *pool, tnr_pool_cache *cache, int bin) {
   if (!cache->bins[bin].free && !refill(pool, cache, bin))
     return NULL;
-  block *taken = cache->bins[bin].free;
-  cache->bins[bin].free = taken->next;
-  prefetch_block(taken->next, bin);
-  cache->bins[bin].count--;
-  if (taken->next_batch == never_used)
-    add_unsigned(&cache->fresh, 1);
-  return taken;
+  return tnr_pool_bin_take(&cache->bins[bin], bin_bytes(bin));
 }
 
-static void put(tnr_pool *pool, tnr_pool_cache *cache, int bin, block *freed) {
-  freed->next = cache->bins[bin].free;
-  freed->next_batch = NULL;
-  cache->bins[bin].free = freed;
-  if (++cache->bins[bin].count >= 2 * batch_blocks(bin))
+static void small_free(tnr_pool *pool, tnr_pool_cache *cache, int bin, void *freed) {
+  tnr_pool_bin_put(&cache->bins[bin], freed);
+  if (cache->bins[bin].count >= 2 * batch_blocks(bin))
     spill(pool, cache, bin);
 }
 
-/* ---- large blocks ---- */
+/* ---- blocks straight from the system ---- */
 
-static void *large_alloc(tnr_pool *pool, tnr_pool_cache *cache, int bin) {
-  size_t bytes = bin_bytes(bin);
-  pthread_mutex_lock(&pool->lock);
-  note_peak(pool, (int64_t)bytes);
-  block *found = pool->large[bin - TNR_POOL_SMALL_BINS];
+static void *take_large(tnr_pool *pool, int bin) {
+  tnr_block *found = pool->large[bin];
   if (found) {
-    pool->large[bin - TNR_POOL_SMALL_BINS] = found->next;
-    pool->large_free_bytes -= bytes;
+    pool->large[bin] = found->next;
+    pool->large_free_bytes -= bin_bytes(bin);
   }
-  pthread_mutex_unlock(&pool->lock);
-  if (found)
-    return found;
-  found = system_alloc(bytes);
-  if (!found)
-    return NULL;
-  add_unsigned(&cache->fresh, 1);
-  pthread_mutex_lock(&pool->lock);
-  pool->reserved_bytes += bytes;
-  pthread_mutex_unlock(&pool->lock);
   return found;
 }
 
-static void large_free(tnr_pool *pool, int bin, block *freed) {
+/* Large blocks, and all blocks where nothing is recycled: `bin` counts them all. */
+static void *large_alloc(tnr_pool *pool, int bin) {
   size_t bytes = bin_bytes(bin);
   pthread_mutex_lock(&pool->lock);
-  int64_t live = sum_caches(pool).live_bytes;
-  bool keep = pool->large_free_bytes + bytes <= (uint64_t)(live > 0 ? live : 0) + LARGE_SLACK_BYTES;
+  note_peak(pool, (int64_t)bytes);
+  void *taken = take_large(pool, bin);
+  bool fresh = !taken;
+  if (fresh) {
+    /* the system may take its time, and this lock is everybody's */
+    pthread_mutex_unlock(&pool->lock);
+    taken = system_alloc(bytes);
+    pthread_mutex_lock(&pool->lock);
+  }
+  if (taken) {
+    pool->large_live++;
+    pool->large_live_bytes += bytes;
+    pool->large_allocations++;
+    pool->large_fresh += fresh;
+    pool->reserved_bytes += fresh ? bytes : 0;
+  }
+  pthread_mutex_unlock(&pool->lock);
+  return taken;
+}
+
+static void large_free(tnr_pool *pool, int bin, void *block) {
+  tnr_block *freed = block;
+  size_t bytes = bin_bytes(bin);
+  pthread_mutex_lock(&pool->lock);
+  pool->large_live--;
+  pool->large_live_bytes -= bytes;
+  bool keep = !TNR_POOL_PASS_THROUGH &&
+              pool->large_free_bytes + bytes <= pool->large_live_bytes + LARGE_SLACK_BYTES;
   if (keep) {
-    freed->next = pool->large[bin - TNR_POOL_SMALL_BINS];
-    pool->large[bin - TNR_POOL_SMALL_BINS] = freed;
+    freed->next = pool->large[bin];
+    pool->large[bin] = freed;
     pool->large_free_bytes += bytes;
   } else {
     pool->reserved_bytes -= bytes;
@@ -264,46 +242,18 @@ static void large_free(tnr_pool *pool, int bin, block *freed) {
 
 /* ---- alloc and free ---- */
 
-static void *alloc_in(tnr_pool *pool, tnr_pool_cache *cache, int bin) {
-  void *taken;
-  if (POOL_PASS_THROUGH) {
-    taken = system_alloc(bin_bytes(bin));
-    add_unsigned(&cache->fresh, 1);
-  } else {
-    taken = bin < TNR_POOL_SMALL_BINS ? take(pool, cache, bin) : large_alloc(pool, cache, bin);
-  }
-  if (!taken)
-    return NULL;
-  add_signed(&cache->live_bytes, (int64_t)bin_bytes(bin));
-  add_unsigned(&cache->allocations, 1);
-  return taken;
-}
-
-static void free_in(tnr_pool *pool, tnr_pool_cache *cache, int bin, void *freed) {
-  add_unsigned(&cache->frees, 1);
-  add_signed(&cache->live_bytes, -(int64_t)bin_bytes(bin));
-  if (POOL_PASS_THROUGH)
-    free(freed);
-  else if (bin < TNR_POOL_SMALL_BINS)
-    put(pool, cache, bin, freed);
-  else
-    large_free(pool, bin, freed);
+static bool is_small(int bin) {
+  return !TNR_POOL_PASS_THROUGH && bin < TNR_POOL_SMALL_BINS;
 }
 
 static bool too_large(size_t bytes) {
   return bytes > (size_t)1 << 46;
 }
 
-void *tnr_pool_alloc(tnr_pool *pool, size_t bytes) {
-  if (too_large(bytes))
-    return NULL;
-  int bin = bin_of(bytes);
-  tnr_pool_cache *own = own_cache(pool);
-  if (own)
-    return alloc_in(pool, own, bin);
+static void *alloc_shared(tnr_pool *pool, int bin) {
   tnr_pool_shard *shard = shard_of(pool);
   tnr_spin_lock(&shard->lock);
-  void *taken = alloc_in(pool, &shard->cache, bin);
+  void *taken = is_small(bin) ? small_alloc(pool, &shard->cache, bin) : large_alloc(pool, bin);
   /* relaxed: closed changes only while this lock is held; the count itself orders nothing here,
    * since the caller's own handle keeps the pool */
   if (taken && atomic_load_explicit(&pool->closed, memory_order_relaxed))
@@ -312,27 +262,44 @@ void *tnr_pool_alloc(tnr_pool *pool, size_t bytes) {
   return taken;
 }
 
+void *tnr_pool_alloc_slow(tnr_pool *pool, size_t bytes) {
+  if (too_large(bytes))
+    return NULL;
+  int bin = bin_of(bytes);
+  tnr_pool_cache *own = own_cache(pool);
+  if (!own)
+    return alloc_shared(pool, bin);
+  return is_small(bin) ? small_alloc(pool, own, bin) : large_alloc(pool, bin);
+}
+
 /* acquire-release: whoever takes the count to zero must see all other threads done with the pool */
 static void one_returned(tnr_pool *pool) {
   if (atomic_fetch_sub_explicit(&pool->outstanding, 1, memory_order_acq_rel) == 1)
     pool->on_empty(pool->on_empty_user);
 }
 
-void tnr_pool_free(tnr_pool *pool, void *freed, size_t bytes) {
-  if (!freed)
-    return;
-  tnr_pool_cache *own = own_cache(pool);
-  if (own) {
-    free_in(pool, own, bin_of(bytes), freed);
-    return;
-  }
+static void free_shared(tnr_pool *pool, int bin, void *freed) {
   tnr_pool_shard *shard = shard_of(pool);
   tnr_spin_lock(&shard->lock);
-  free_in(pool, &shard->cache, bin_of(bytes), freed);
+  if (is_small(bin))
+    small_free(pool, &shard->cache, bin, freed);
+  else
+    large_free(pool, bin, freed);
   bool closed = atomic_load_explicit(&pool->closed, memory_order_relaxed); /* as in alloc */
   tnr_spin_unlock(&shard->lock);
   if (closed)
     one_returned(pool);
+}
+
+void tnr_pool_free_slow(tnr_pool *pool, void *freed, size_t bytes) {
+  int bin = bin_of(bytes);
+  tnr_pool_cache *own = own_cache(pool);
+  if (!own)
+    free_shared(pool, bin, freed);
+  else if (is_small(bin))
+    small_free(pool, own, bin, freed);
+  else
+    large_free(pool, bin, freed);
 }
 
 /* ---- life ---- */
@@ -348,9 +315,9 @@ tnr_status tnr_pool_init(tnr_pool *pool, const void *group, int slots) {
 
 void tnr_pool_finish(tnr_pool *pool) {
   for (int bin = 0; bin < TNR_POOL_LARGE_BINS; bin++)
-    for (block *b = pool->large[bin], *next; b; b = next) {
-      next = b->next;
-      free(b);
+    for (tnr_block *block = pool->large[bin], *next; block; block = next) {
+      next = block->next;
+      free(block);
     }
   for (tnr_pool_chunk *chunk = pool->chunks, *next; chunk; chunk = next) {
     next = chunk->next;
@@ -367,28 +334,31 @@ void tnr_pool_close(tnr_pool *pool, void (*on_empty)(void *user), void *user) {
   pool->on_empty_user = user;
   /* one more than there are blocks: the pool cannot go before this function lets it. relaxed: other
    * threads look only after they have taken a shard's lock */
-  atomic_store_explicit(&pool->outstanding, live_blocks(pool) + 1, memory_order_relaxed);
+  atomic_store_explicit(&pool->outstanding, (int64_t)tnr_pool_live_blocks(pool) + 1,
+                        memory_order_relaxed);
   atomic_store_explicit(&pool->closed, true, memory_order_relaxed);
   for (int i = 0; i < TNR_POOL_SHARDS; i++)
     tnr_spin_unlock(&pool->shards[i].lock);
   one_returned(pool);
 }
 
-uint64_t tnr_pool_live_blocks(const tnr_pool *pool) {
-  int64_t live = live_blocks(pool);
-  return live > 0 ? (uint64_t)live : 0;
+uint64_t tnr_pool_live_blocks(tnr_pool *pool) {
+  pthread_mutex_lock(&pool->lock);
+  totals sum = sum_all(pool);
+  pthread_mutex_unlock(&pool->lock);
+  return sum.allocated > sum.freed ? sum.allocated - sum.freed : 0;
 }
 
 tnr_memory_stats tnr_pool_stats(tnr_pool *pool) {
   pthread_mutex_lock(&pool->lock);
   note_peak(pool, 0);
-  totals sum = sum_caches(pool);
+  totals sum = sum_all(pool);
   tnr_memory_stats stats = {
       .live_bytes = sum.live_bytes > 0 ? (uint64_t)sum.live_bytes : 0,
       .peak_bytes = (uint64_t)pool->peak_bytes,
       .reserved_bytes = pool->reserved_bytes,
-      .allocations = sum.allocations,
-      .reused = sum.allocations > sum.fresh ? sum.allocations - sum.fresh : 0,
+      .allocations = sum.allocated,
+      .reused = sum.allocated > sum.fresh ? sum.allocated - sum.fresh : 0,
   };
   pthread_mutex_unlock(&pool->lock);
   return stats;

@@ -302,7 +302,7 @@ tnr_runtime_stats tnr_runtime_get_stats(const tnr_runtime *runtime) {
       .completed = atomic_load_explicit(&runtime->completed, memory_order_relaxed),
       .failed = atomic_load_explicit(&runtime->failed, memory_order_relaxed),
       .wakes = atomic_load_explicit(&runtime->wakes, memory_order_relaxed),
-      .live_handles = tnr_pool_live_blocks(&runtime->machine.objects),
+      .live_handles = tnr_pool_live_blocks((tnr_pool *)&runtime->machine.objects),
   };
 }
 

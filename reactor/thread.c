@@ -5,7 +5,8 @@
 #include "error.h"
 #include "scope.h"
 
-static _Thread_local tnr_thread here;
+/* initial-exec: read on every call, also in the shared library */
+static _Thread_local tnr_thread here __attribute__((tls_model("initial-exec")));
 static pthread_once_t key_once = PTHREAD_ONCE_INIT;
 static pthread_key_t key;
 static bool have_key;
