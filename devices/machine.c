@@ -4,12 +4,14 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { KIND_MAX = 20 }; /* bytes; what is left of a name is for ':' and an index */
+
 static const tnr_driver host_driver = {.kind = "host", .host_memory = true};
 
 tnr_status tnr_driver_check(const tnr_driver *driver, tnr_fault *fault) {
   if (!driver || !driver->kind || !driver->kind[0])
     return tnr_fail(fault, TNR_EINVAL, "a device driver has no kind");
-  if (strlen(driver->kind) > TNR_DEVICE_NAME_MAX - 8 || strchr(driver->kind, ':'))
+  if (strlen(driver->kind) > KIND_MAX || strchr(driver->kind, ':'))
     return tnr_fail(fault, TNR_EINVAL, "'%s' is no name for a kind of device: too long, or a colon",
                     driver->kind);
   if (strcmp(driver->kind, "host") == 0)
@@ -37,7 +39,8 @@ static tnr_status device_open(tnr_device *device, const tnr_machine_plan *plan,
 
 static void device_name(tnr_device *device, const struct tnr_device_plan *place) {
   if (place)
-    snprintf(device->name, sizeof device->name, "%.20s:%d", place->driver->kind, place->index);
+    snprintf(device->name, sizeof device->name, "%.*s:%d", KIND_MAX, place->driver->kind,
+             place->index);
   else
     snprintf(device->name, sizeof device->name, "host");
 }

@@ -88,6 +88,7 @@ typedef struct awaited {
 struct deferred {
   tnr_future future;
   tnr_message message;
+  tnr_epoch *epoch;             /* dispatcher only: what tnr_synchronize_device counts it in */
   const tnr_composite_def *def; /* immutable after create */
   tnr_site site;                /* immutable after create */
   int not_created;              /* dispatcher only */
@@ -138,6 +139,7 @@ static void finish(deferred *made, tnr_error *error) {
     tnr_future_set_error(&made->future, error);
   tnr_future_complete(&made->future);
   release_handles(made);
+  made->epoch->open--;
   made->future.runtime->in_flight--;
   tnr_object_release(&made->future.object); /* the dispatcher's */
 }
@@ -223,6 +225,8 @@ static void input_created(tnr_listener *listener) {
 static void deferred_arrives(tnr_message *message) {
   deferred *made = deferred_of(message);
   made->future.runtime->in_flight++;
+  made->epoch = made->future.runtime->nowhere.newest;
+  made->epoch->open++;
   made->not_created = 1; /* until all inputs are looked at */
   for (int i = 0; i < made->count; i++)
     if (is_future(made->in[i].value)) {

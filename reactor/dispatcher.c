@@ -119,6 +119,7 @@ static void publish_launches(tnr_runtime *runtime) {
     tnr_lane_publish(&runtime->lanes[i]);
   for (int i = 0; i < runtime->machine.count; i++)
     tnr_lane_settle_epochs(&runtime->lanes[i]);
+  tnr_lane_settle_epochs(&runtime->nowhere);
 }
 
 static bool has_signals(tnr_runtime *runtime) {
@@ -236,8 +237,10 @@ tnr_status tnr_dispatcher_start(tnr_runtime *runtime, tnr_fault *fault) {
   tnr_status status = make(runtime, fault);
   if (status == TNR_OK && pthread_create(&runtime->dispatcher, NULL, dispatcher_main, runtime) != 0)
     status = tnr_fail(fault, TNR_ESYSTEM, "no thread for the dispatcher");
-  if (status != TNR_OK)
+  if (status != TNR_OK) {
     tnr_dispatcher_finish(runtime);
+    tnr_dispatcher_close_fd(runtime);
+  }
   return status;
 }
 
@@ -257,7 +260,10 @@ void tnr_dispatcher_finish(tnr_runtime *runtime) {
     event_free(runtime->wake_event);
   if (runtime->base)
     event_base_free(runtime->base);
+  tnr_inbox_finish(&runtime->inbox);
+}
+
+void tnr_dispatcher_close_fd(tnr_runtime *runtime) {
   if (runtime->wake_fd != -1)
     close(runtime->wake_fd);
-  tnr_inbox_finish(&runtime->inbox);
 }

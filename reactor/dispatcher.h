@@ -14,8 +14,12 @@ void tnr_dispatcher_close(tnr_runtime *runtime);
  * complete. */
 void tnr_dispatcher_join(tnr_runtime *runtime);
 
-/* Frees what start made. */
+/* Frees what start made, but for the eventfd: a thread that was quick enough to put something in
+ * before the end may be about to write to it. */
 void tnr_dispatcher_finish(tnr_runtime *runtime);
+
+/* Closes the eventfd, once no handle is left and so no call is under way. */
+void tnr_dispatcher_close_fd(tnr_runtime *runtime);
 
 /* Any thread → dispatcher. TNR_ECLOSED or TNR_ENOMEM: not taken. */
 tnr_status tnr_dispatcher_put_op(tnr_runtime *runtime, tnr_op *op) TNR_MUST_USE;

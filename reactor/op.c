@@ -1,7 +1,9 @@
 #include "op.h"
 
+#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "dispatcher.h"
 #include "error.h"
@@ -85,6 +87,7 @@ tnr_op *tnr_op_new(tnr_runtime *runtime, const tnr_op_def *def, tnr_site site,
   op->part = (tnr_op_part){.op = op};
   op->missing = 0;
   op->parts_left = 0;
+  atomic_init(&op->parts_running, 0);
   op->stage = TNR_OP_SUBMITTED;
   op->creating = (tnr_spin){false};
   op->in_count = (uint32_t)count;
@@ -130,15 +133,15 @@ static void push_ready(tnr_op *op) {
 }
 
 /* What an input needs is made by `producer`, or was. */
-static bool awaits_producer(tnr_op *op, tnr_op_input *input, tnr_op *producer) {
-  bool same_queue = producer->exec && producer->exec == op->exec;
+static bool awaits_producer(tnr_op *op, tnr_op_input *input, tnr_op *producer, bool worker_waits) {
+  bool queued = producer->exec && (producer->exec == op->exec || worker_waits);
   return tnr_future_add_waiter(&producer->future, &input->waiter,
-                               same_queue ? TNR_UNTIL_LAUNCHED : TNR_UNTIL_COMPLETE);
+                               queued ? TNR_UNTIL_LAUNCHED : TNR_UNTIL_COMPLETE);
 }
 
 static bool awaits_tensor(tnr_op *op, tnr_op_input *input, const tnr_tensor *tensor) {
   tnr_op *producer = tensor->parts[0]->producer;
-  return producer && awaits_producer(op, input, producer);
+  return producer && awaits_producer(op, input, producer, false);
 }
 
 static bool awaits_result(tnr_op *op, tnr_op_input *input, tnr_future *future) {
@@ -164,7 +167,7 @@ static bool awaits(tnr_op *op, tnr_op_input *input) {
   if (tnr_future_get_state(source) == TNR_FUTURE_COMPLETE)
     return false;
   if (tnr_future_is_op(source) && op->exec)
-    return awaits_producer(op, input, (tnr_op *)source);
+    return awaits_producer(op, input, (tnr_op *)source, op->future.runtime->worker_waits);
   if (tnr_future_add_waiter(source, &input->waiter, TNR_UNTIL_CREATED))
     return true;
   return op->exec && awaits_result(op, input, future);
@@ -188,19 +191,29 @@ static tnr_status open_epochs(tnr_op *op) {
   } else {
     op->parts = &op->part;
   }
+  tnr_epoch *nowhere = op->part.epoch;
   for (int i = 0; i < mesh->count; i++) {
-    tnr_epoch *epoch = tnr_lane_of(mesh->devices[i])->newest;
+    tnr_epoch *epoch = nowhere ? nowhere : tnr_lane_of(mesh->devices[i])->newest;
     op->parts[i] = (tnr_op_part){.op = op, .epoch = epoch};
     epoch->open++;
   }
+  if (nowhere)
+    nowhere->open--;
   return TNR_OK;
 }
 
+/* Who synchronizes any device from now on waits for it: it may come to be there. */
+static void open_epoch_nowhere(tnr_op *op) {
+  op->part.epoch = op->future.runtime->nowhere.newest;
+  op->part.epoch->open++;
+}
+
 static void close_epochs(tnr_op *op) {
-  if (!op->parts)
-    return;
-  for (int i = 0; i < op->exec->count; i++)
-    op->parts[i].epoch->open--;
+  tnr_op_part *parts = op->parts ? op->parts : &op->part;
+  int count = op->parts ? op->exec->count : 1;
+  for (int i = 0; i < count; i++)
+    if (parts[i].epoch)
+      parts[i].epoch->open--;
 }
 
 static void place(tnr_op *op) {
@@ -245,6 +258,8 @@ void tnr_op_resolve(tnr_op *op) {
   op->stage = TNR_OP_WAITING;
   if (op->exec)
     place(op);
+  else
+    open_epoch_nowhere(op);
   await_inputs(op);
   one_less(op);
 }
@@ -273,7 +288,9 @@ static void launch(tnr_op *op) {
     return;
   }
   op->stage = TNR_OP_LAUNCHED;
-  op->parts_left = (uint16_t)op->exec->count;
+  op->parts_left = (uint8_t)op->exec->count;
+  /* relaxed: whoever looks has seen a later launch, published after this */
+  atomic_store_explicit(&op->parts_running, op->parts_left, memory_order_relaxed);
   for (int i = 0; i < op->exec->count; i++)
     tnr_lane_push(tnr_lane_of(op->exec->devices[i]), &op->parts[i]);
   tnr_future_tell_launched(&op->future);
@@ -284,6 +301,40 @@ void tnr_op_launch_ready(tnr_runtime *runtime) {
     tnr_op_part *part = runtime->ready_first;
     runtime->ready_first = part->next;
     launch(part->op);
+  }
+}
+
+/* ---- wait: worker, where the user asked for it ---- */
+
+static bool is_running(tnr_op *op) {
+  /* acquire: pairs with the release in tnr_op_run; outputs and error are then visible */
+  return atomic_load_explicit(&op->parts_running, memory_order_acquire) > 0;
+}
+
+/* It was launched before the op that waits for it, and so was all that it needs: it will run. */
+static void wait_for_op(tnr_worker *worker, tnr_op *op) {
+  const struct timespec nap = {0, 20000}; /* 20 µs */
+  int64_t end = tnr_now_ns() + worker->spin_ns;
+  tnr_worker_flush(worker);
+  while (is_running(op)) {
+    for (int i = 0; i < 64 && is_running(op); i++)
+      tnr_cpu_relax();
+    if (tnr_now_ns() < end)
+      sched_yield();
+    else
+      nanosleep(&nap, NULL);
+  }
+}
+
+static void wait_for_others(tnr_worker *worker, const tnr_op *op) {
+  for (uint32_t i = 0; i < op->in_count; i++) {
+    tnr_object *handle = op->in[i].handle;
+    if (handle->class == &tnr_tensor_class)
+      continue;
+    tnr_future *source = tnr_future_source((tnr_future *)handle);
+    if (tnr_future_is_op(source) && ((tnr_op *)source)->exec != op->exec &&
+        is_running((tnr_op *)source))
+      wait_for_op(worker, (tnr_op *)source);
   }
 }
 
@@ -520,10 +571,14 @@ void tnr_op_run(tnr_runtime *runtime, tnr_worker *worker, void *item) {
   /* acquire: pairs with the release where it is set; `aborted` is then visible */
   if (atomic_load_explicit(&runtime->abort, memory_order_acquire))
     tnr_future_set_error(&part->op->future, runtime->aborted);
+  if (runtime->worker_waits)
+    wait_for_others(worker, part->op);
   if (!has_failed(part->op))
     slow = create_and_execute(worker, part);
   if (has_failed(part->op))
     fail_outputs(part);
+  if (runtime->worker_waits) /* release: pairs with the acquire in is_running */
+    atomic_fetch_sub_explicit(&part->op->parts_running, 1, memory_order_release);
 
   /* ---- signal ---- */
   tnr_worker_give_back(worker, part);

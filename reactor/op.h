@@ -62,11 +62,12 @@ struct tnr_op {
   const char *composite; /* immutable after create: the composite around it, or NULL */
   tnr_op_part *parts;    /* [exec->count]; set by the dispatcher before launch, then immutable */
   tnr_op_part part;      /* what parts points to where there is one */
-  uint16_t parts_left;   /* dispatcher only: signals still to come */
+  uint8_t parts_left;    /* dispatcher only: signals still to come */
   uint8_t stage;         /* dispatcher only: a tnr_op_stage */
-  tnr_spin creating;     /* held by the worker that creates the outputs, where there are several */
-  uint32_t in_count;     /* immutable after create */
-  tnr_op_input in[];     /* [in_count]; behind them def->attrs_size bytes of attributes */
+  _Atomic uint8_t parts_running; /* atomic: parts launched that have not run; where workers wait */
+  tnr_spin creating; /* held by the worker that creates the outputs, where there are several */
+  uint32_t in_count; /* immutable after create */
+  tnr_op_input in[]; /* [in_count]; behind them def->attrs_size bytes of attributes */
 };
 
 static inline void *tnr_op_attrs(tnr_op *op) {

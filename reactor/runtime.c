@@ -25,7 +25,7 @@ typedef struct settings {
   int config_count, device_count;
   int threads_per_device, program_cache;
   int64_t spin_ns;
-  bool pin;
+  bool pin, worker_waits;
 } settings;
 
 static tnr_status count_devices(settings *out, tnr_fault *fault) {
@@ -61,6 +61,7 @@ static tnr_status settle(const tnr_runtime_options *options, settings *out, tnr_
       .program_cache = options->program_cache ? options->program_cache : PROGRAM_CACHE_DEFAULT,
       .spin_ns = options->spin_ns ? options->spin_ns : SPIN_NS_DEFAULT,
       .pin = options->pin,
+      .worker_waits = options->worker_waits,
   };
   tnr_status status = count_devices(out, fault);
   int64_t threads = (int64_t)out->device_count * out->threads_per_device;
@@ -100,15 +101,20 @@ static tnr_status make_machine(tnr_runtime *runtime, const settings *set, tnr_fa
   return status;
 }
 
+static void retire_epoch(tnr_lane *lane) {
+  if (lane->newest && lane->newest->retired)
+    lane->newest->retired(lane->newest);
+}
+
 static void finish_lanes(tnr_runtime *runtime) {
   if (!runtime->lanes)
     return;
   for (int i = 0; i < runtime->machine.count; i++) {
     tnr_lane *lane = &runtime->lanes[i];
     tnr_plan_cache_finish(&lane->plans);
-    if (lane->newest && lane->newest->retired)
-      lane->newest->retired(lane->newest);
+    retire_epoch(lane);
   }
+  retire_epoch(&runtime->nowhere);
   free(runtime->lanes);
   runtime->lanes = NULL;
 }
@@ -117,6 +123,7 @@ static tnr_status make_lanes(tnr_runtime *runtime, int program_cache, tnr_fault 
   runtime->lanes = calloc((size_t)runtime->machine.count, sizeof *runtime->lanes);
   if (!runtime->lanes)
     return tnr_fail(fault, TNR_ENOMEM, "out of memory for %d queues", runtime->machine.count);
+  tnr_lane_init(&runtime->nowhere, NULL);
   for (int i = 0; i < runtime->machine.count; i++) {
     tnr_lane *lane = &runtime->lanes[i];
     tnr_lane_init(lane, runtime->machine.devices[i]);
@@ -194,6 +201,7 @@ tnr_runtime *tnr_runtime_create(const tnr_runtime_options *options) {
     runtime->wake_fd = -1;
     if (settle(options, &set, &fault) == TNR_OK) {
       runtime->spin_ns = set.spin_ns;
+      runtime->worker_waits = set.worker_waits;
       if (start(runtime, &set, &fault) == TNR_OK)
         return runtime;
     }
@@ -206,6 +214,7 @@ tnr_runtime *tnr_runtime_create(const tnr_runtime_options *options) {
 /* The last handle is gone. */
 static void runtime_free(void *user) {
   tnr_runtime *runtime = user;
+  tnr_dispatcher_close_fd(runtime);
   finish_lanes(runtime);
   tnr_machine_finish(&runtime->machine);
   if (runtime->aborted)
@@ -239,10 +248,22 @@ tnr_status tnr_runtime_destroy(tnr_runtime *runtime, tnr_shutdown how) {
 /* ---- the default runtime ---- */
 
 static pthread_mutex_t default_lock = PTHREAD_MUTEX_INITIALIZER;
+static pthread_cond_t default_ended = PTHREAD_COND_INITIALIZER;
 static tnr_runtime *default_runtime; /* guarded by default_lock */
+static bool default_ends;            /* guarded by default_lock: a thread is destroying it */
+
+/* With the lock held: until no other thread is destroying it. Its own threads do not wait, since
+ * the one that destroys it waits for them. */
+static void await_default(void) {
+  const tnr_thread *here = tnr_thread_here();
+  while (default_ends && here->dispatcher_of != default_runtime &&
+         here->worker_of != default_runtime)
+    pthread_cond_wait(&default_ended, &default_lock);
+}
 
 tnr_runtime *tnr_default_runtime(void) {
   pthread_mutex_lock(&default_lock);
+  await_default();
   if (!default_runtime)
     default_runtime = tnr_runtime_create(NULL);
   tnr_runtime *runtime = default_runtime;
@@ -250,11 +271,29 @@ tnr_runtime *tnr_default_runtime(void) {
   return runtime;
 }
 
-tnr_status tnr_default_runtime_destroy(tnr_shutdown how) {
+/* The one to destroy; NULL when there is none, or it must not be: then *status is not TNR_OK. */
+static tnr_runtime *claim_default(tnr_status *status) {
   pthread_mutex_lock(&default_lock);
-  tnr_status status = tnr_runtime_destroy(default_runtime, how);
-  if (status == TNR_OK)
-    default_runtime = NULL;
+  await_default();
+  tnr_runtime *runtime = default_runtime;
+  *status = runtime ? tnr_wait_refused(runtime, "destroying the runtime") : TNR_OK;
+  if (*status != TNR_OK)
+    runtime = NULL;
+  default_ends |= runtime != NULL;
+  pthread_mutex_unlock(&default_lock);
+  return runtime;
+}
+
+tnr_status tnr_default_runtime_destroy(tnr_shutdown how) {
+  tnr_status status;
+  tnr_runtime *runtime = claim_default(&status);
+  if (!runtime)
+    return status;
+  status = tnr_runtime_destroy(runtime, how);
+  pthread_mutex_lock(&default_lock);
+  default_runtime = NULL;
+  default_ends = false;
+  pthread_cond_broadcast(&default_ended);
   pthread_mutex_unlock(&default_lock);
   return status;
 }
@@ -328,14 +367,16 @@ static void sync_arrives(tnr_message *message) {
   tnr_lane_begin_epoch(request->lane, &request->epoch);
 }
 
-static tnr_status no_sync_memory(const tnr_device *device) {
-  return tnr_error_raise(TNR_ENOMEM, "out of memory to synchronize %s", device->name);
+static tnr_wait *no_sync_memory(void) {
+  tnr_error_raise(TNR_ENOMEM, "out of memory to synchronize a device");
+  return NULL;
 }
 
-static tnr_status sync_lane(tnr_runtime *runtime, tnr_lane *lane) {
+/* To be ended by sync_end; NULL with tnr_error(). */
+static tnr_wait *sync_begin(tnr_runtime *runtime, tnr_lane *lane) {
   sync_request *request = calloc(1, sizeof *request);
   if (!request)
-    return no_sync_memory(lane->device);
+    return no_sync_memory();
   request->epoch.reached = sync_reached;
   request->epoch.retired = sync_retired;
   request->message.handle = sync_arrives;
@@ -343,19 +384,32 @@ static tnr_status sync_lane(tnr_runtime *runtime, tnr_lane *lane) {
   tnr_wait *wait = request->wait = tnr_wait_new();
   if (!wait) {
     free(request);
-    return no_sync_memory(lane->device);
+    return no_sync_memory();
   }
   tnr_status status = tnr_dispatcher_put_message(runtime, &request->message);
-  if (status == TNR_OK) {
-    (void)tnr_wait_sleep(wait, INT64_MAX);
-  } else {
-    free(request);
-    tnr_wait_release(wait); /* the dispatcher's */
-    tnr_error_raise(status, status == TNR_ECLOSED ? "the runtime has been closed"
-                                                  : "out of memory for the dispatcher's inbox");
-  }
+  if (status == TNR_OK)
+    return wait;
+  free(request);
+  tnr_wait_release(wait); /* the dispatcher's */
   tnr_wait_release(wait);
-  return status;
+  tnr_error_raise(status, status == TNR_ECLOSED ? "the runtime has been closed"
+                                                : "out of memory for the dispatcher's inbox");
+  return NULL;
+}
+
+static tnr_status sync_end(tnr_wait *wait) {
+  if (!wait)
+    return tnr_error_code(tnr_error());
+  (void)tnr_wait_sleep(wait, INT64_MAX);
+  tnr_wait_release(wait);
+  return TNR_OK;
+}
+
+static tnr_status sync_lane(tnr_runtime *runtime, tnr_lane *lane) {
+  tnr_wait *nowhere = sync_begin(runtime, &runtime->nowhere);
+  tnr_wait *here = nowhere ? sync_begin(runtime, lane) : NULL;
+  tnr_status status = sync_end(nowhere);
+  return status == TNR_OK ? sync_end(here) : status;
 }
 
 tnr_status tnr_synchronize_device(tnr_device *device) {

@@ -13,8 +13,10 @@
 
 struct tnr_runtime {
   tnr_machine machine;
-  tnr_lane *lanes; /* [machine.count]; see there */
-  int64_t spin_ns; /* immutable after create */
+  tnr_lane *lanes;   /* [machine.count]; see there */
+  tnr_lane nowhere;  /* dispatcher only: no queue, but the epochs of what has no device yet */
+  int64_t spin_ns;   /* immutable after create */
+  bool worker_waits; /* immutable after create */
 
   /* The dispatcher's side. */
   pthread_t dispatcher;                  /* immutable after create */

@@ -17,10 +17,8 @@ static const tnr_value none = {TNR_VALUE_NONE, NULL};
 
 /* ---- movements as calls ---- */
 
-static bool is_single(const tnr_arguments *arguments, const tnr_op_def *def, tnr_site site) {
-  const tnr_object *handle = arguments->handles[0];
-  if (arguments->count == 1 &&
-      (handle->class == &tnr_tensor_class || !((const tnr_future *)handle)->tuple))
+static bool is_single(tnr_value_kind kind, const tnr_op_def *def, tnr_site site) {
+  if (kind == TNR_VALUE_TENSOR || kind == TNR_VALUE_FUTURE)
     return true;
   tnr_error_raise_at(def->name, site, TNR_EINVAL, "the input is a tuple; move its elements");
   return false;
@@ -36,7 +34,7 @@ static tnr_value move(const tnr_op_def *def, tnr_site site, tnr_value x, const t
   if (to && tnr_mesh_machine(to)->runtime != arguments.runtime) {
     tnr_error_raise_at(def->name, site, TNR_EDEVICE, "the input belongs to another runtime than %s",
                        tnr_device_name(tnr_mesh_first(to)));
-  } else if (is_single(&arguments, def, site)) {
+  } else if (is_single(x.kind, def, site)) {
     if (to && to == from && to->count == 1) {
       result = tnr_value_adopt((tnr_value){x.kind, tnr_retain(x.handle)});
     } else {
@@ -103,12 +101,28 @@ static tnr_device *landing(tnr_device *device) {
   return device->driver->host_memory ? device : device->machine->host;
 }
 
-/* On to where it is meant to be; consumes the reference. */
+static void leave_alone(void *user) {
+  (void)user;
+}
+
+/* On to where it is meant to be; consumes the reference. On failure borrowed memory stays its
+ * owner's, and is not released. */
 static tnr_tensor *send_on(tnr_tensor *landed, const tnr_mesh *to) {
-  if (landed->mesh == to)
-    return tnr_scope_adopt(landed);
+  static const tnr_lender nobody = {leave_alone, NULL};
+  tnr_lender *lender = landed->parts[0]->lender, lent = lender ? *lender : nobody;
+  if (landed->mesh == to) {
+    if (lender)
+      *lender = nobody;
+    if (!tnr_scope_adopt(landed))
+      return NULL;
+    if (lender)
+      *lender = lent;
+    return landed;
+  }
   const tnr_op_def *def = to->count > 1 ? &tnr_movement_replicate : &tnr_movement_to_device;
   tnr_value moved = move(def, (tnr_site){NULL, 0}, tnr_value_of_tensor(landed), to, 0);
+  if (moved.kind == TNR_VALUE_NONE && lender)
+    *lender = nobody;
   tnr_object_release(&landed->object);
   return tnr_value_tensor(moved);
 }

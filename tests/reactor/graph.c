@@ -36,6 +36,8 @@ void graph_add(graph *g, const char *what, tnr_value made, const graph_value *va
                bool tuple) {
   graph_node *node = &g->nodes[g->count];
   *node = (graph_node){.what = what, .tuple = tuple, .count = count, .handle = made};
+  for (int i = 0; i < GRAPH_INPUTS_MAX; i++)
+    node->inputs[i] = i < g->used_count ? g->used[i] : -1;
   for (int i = 0; i < count; i++)
     node->values[i] = values[i];
   if (made.kind == TNR_VALUE_NONE) {
@@ -72,6 +74,7 @@ static graph_step *choose(graph *g) {
 void graph_grow(graph *g, int ops) {
   while (g->count < ops) {
     assert_ok(tnr_scope_open());
+    g->used_count = 0;
     bool grown = choose(g)(g);
     if (grown)
       tnr_keep(g->nodes[g->count - 1].handle);
@@ -113,6 +116,8 @@ graph_node *graph_partner(graph *g, graph_node *like) {
 }
 
 tnr_value graph_input(graph *g, const graph_node *node) {
+  if (g->used_count < GRAPH_INPUTS_MAX)
+    g->used[g->used_count++] = (int)(node - g->nodes);
   if (!graph_is_async(node) && graph_chance(g, 40)) {
     tnr_value async = tnr_to_async(node->handle);
     assert_made(async.handle);

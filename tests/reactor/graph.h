@@ -28,8 +28,9 @@ typedef struct graph_value {
 typedef struct graph_node {
   const char *what; /* the call that made it */
   bool tuple;
-  bool root; /* its failure is injected here */
-  int count; /* of values: 1 unless a tuple */
+  bool root;                    /* its failure is injected here */
+  int inputs[GRAPH_INPUTS_MAX]; /* the nodes that it was made from; -1: none */
+  int count;                    /* of values: 1 unless a tuple */
   graph_value values[GRAPH_TUPLE_MAX];
   tnr_value handle; /* NONE once it has been released, or when a plain call failed */
 } graph_node;
@@ -42,8 +43,9 @@ typedef struct graph {
   int count, capacity;
   int roots[GRAPH_INJECTIONS_MAX]; /* nodes where failures were injected */
   int root_count;
-  int callbacks;       /* registered */
-  _Atomic int *called; /* atomic: how many of them have run; of the test */
+  int used[GRAPH_INPUTS_MAX], used_count; /* inputs of the node to come */
+  int callbacks;                          /* registered */
+  _Atomic int *called;                    /* atomic: how many of them have run; of the test */
 } graph;
 
 /* Where each call of the graph stands, so that an error tells the node that it comes from. */

@@ -10,11 +10,11 @@
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t gate_opens = PTHREAD_COND_INITIALIZER;
-static bool gate_open;      /* guarded by lock */
-static atomic_int held;     /* kernels that have come to the gate */
-static rig_entry *entries;  /* guarded by lock */
-static int entries_room;    /* guarded by lock */
-static atomic_int entered;  /* entries in the log */
+static bool gate_open;     /* guarded by lock */
+static atomic_int held;    /* kernels that have come to the gate */
+static rig_entry *entries; /* guarded by lock */
+static int entries_room;   /* guarded by lock */
+static atomic_int entered; /* entries in the log */
 
 tnr_runtime *rig_runtime(void) {
   static const tnr_sim_config at_once = {0};
@@ -214,13 +214,13 @@ static double long_work(const tnr_op_call *call, const tnr_desc *out, int out_co
   return 1e9;
 }
 
-#define RIG_OP(what)                                                                               \
-  .name = "rig_" what, .validate = validate, .infer = like_input, .shard = shard
+#define RIG_OP(what) .name = "rig_" what, .validate = validate, .infer = like_input, .shard = shard
 
 const tnr_op_def rig_plus_one_op = {RIG_OP("plus_one"), .kernel = plus_one};
 const tnr_op_def rig_sum_op = {RIG_OP("sum"), .kernel = sum};
 const tnr_op_def rig_fail_op = {RIG_OP("fail"), .kernel = refuse};
-const tnr_op_def rig_fail_late_op = {RIG_OP("fail_late"), .kernel = refuse_late, .flops = long_work};
+const tnr_op_def rig_fail_late_op = {RIG_OP("fail_late"), .kernel = refuse_late,
+                                     .flops = long_work};
 const tnr_op_def rig_hold_op = {RIG_OP("hold"), .kernel = hold, .flops = long_work};
 const tnr_op_def rig_on_worker_op = {RIG_OP("on_worker"), .kernel = on_worker, .flops = long_work};
 const tnr_op_def rig_two_op = {

@@ -104,9 +104,8 @@ static tnr_value nested(const tnr_value *in, int in_count, const void *attrs) {
 }
 
 static const tnr_composite_def nested_def = {.name = "nested", .body = nested},
-                               late_nested_def = {.name = "late_nested",
-                                                  .needs_shapes = true,
-                                                  .body = nested};
+                               late_nested_def = {
+                                   .name = "late_nested", .needs_shapes = true, .body = nested};
 
 /* A future that is not created before the gate opens: it is behind a held op of another device. */
 static tnr_future *unknown(tnr_runtime *runtime, float number) {

@@ -111,11 +111,9 @@ static void a_failed_future_passes_both_moments(void **state) {
   assert_fails(tnr_wait(f, TNR_COMPLETE, INT64_MAX), TNR_EKERNEL);
   assert_true(tnr_passed(f, TNR_CREATED));
   assert_true(tnr_passed(f, TNR_COMPLETE));
-  rig_await_log(2);
-  for (int i = 0; i < 2; i++) {
-    assert_ptr_equal(rig_log_at(i).error, tnr_future_error(f));
-    assert_int_equal(rig_log_at(i).code, TNR_EKERNEL);
-  }
+  rig_await_log(2); /* the first may have come before the kernel failed */
+  assert_ptr_equal(rig_log_at(1).error, tnr_future_error(f));
+  assert_int_equal(rig_log_at(1).code, TNR_EKERNEL);
 }
 
 /* It never gets an output: created passes only with complete. */

@@ -17,9 +17,23 @@ enum { SMALL_GRAPHS = 400, SMALL_OPS = 300, LARGE_GRAPHS = 6, LARGE_OPS = 10000 
 static uint64_t seed_now;
 static int ops_now;
 
+/* The node and what it was made from, some generations back. */
+static void print_origin(const graph *g, const graph_node *node, int depth) {
+  const graph_value *value = &node->values[0];
+  char shape[TNR_SHAPE_TEXT_MAX];
+  print_error("%*s%d: %s%s %s %s on place %d, split along %d, roots %jx\n", 2 * depth, "",
+              (int)(node - g->nodes), graph_is_async(node) ? "async " : "", node->what,
+              tnr_dtype_name(value->right.desc.dtype),
+              tnr_shape_format(&value->right.desc.shape, shape, sizeof shape), value->place,
+              value->shard_dim, (uintmax_t)graph_roots(node));
+  for (int i = 0; i < GRAPH_INPUTS_MAX && node->inputs[i] >= 0 && depth < 6; i++)
+    print_origin(g, &g->nodes[node->inputs[i]], depth + 1);
+}
+
 static void complain(const graph *g, const graph_node *node, const char *what) {
   print_error("TENOR_SEED=%ju TENOR_OPS=%d: node %d, %s, %s\n", (uintmax_t)seed_now, ops_now,
               (int)(node - g->nodes), node->what, what);
+  print_origin(g, node, 1);
   fail();
 }
 

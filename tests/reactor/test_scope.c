@@ -116,8 +116,8 @@ static void use_scope(void *user, int index) {
   tnr_runtime *runtime = user;
   if (tnr_scope_close() != TNR_EINVAL || tnr_scope_open() != TNR_OK)
     abort();
-  tnr_tensor *x = tnr_tensor_create(tnr_runtime_device_at(runtime, index % 4), TNR_F32,
-                                    TNR_SHAPE(1), NULL);
+  tnr_tensor *x =
+      tnr_tensor_create(tnr_runtime_device_at(runtime, index % 4), TNR_F32, TNR_SHAPE(1), NULL);
   for (int i = 0; i < 100; i++)
     x = rig_plus_one(x);
   if (!x || (index % 2 && tnr_scope_close() != TNR_OK))

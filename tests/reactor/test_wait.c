@@ -108,8 +108,8 @@ static void a_callback_of_null_is_refused(void **state) {
 static void callbacks_run_on_one_thread_that_is_nobody_elses(void **state) {
   tnr_tensor *x = rig_tensor(rig_cpu(*state, 0), 1), *y = rig_tensor(rig_cpu(*state, 1), 1);
   for (int i = 0; i < 50; i++) {
-    assert_ok(tnr_on(rig_plus_one(tnr_to_async(x)), i % 2 ? TNR_CREATED : TNR_COMPLETE, rig_log,
-                     NULL));
+    assert_ok(
+        tnr_on(rig_plus_one(tnr_to_async(x)), i % 2 ? TNR_CREATED : TNR_COMPLETE, rig_log, NULL));
     assert_ok(tnr_on(rig_plus_one(y), TNR_COMPLETE, rig_log, NULL));
   }
   rig_await_log(100);
@@ -161,10 +161,10 @@ static void a_callback_is_never_called_inside_its_registration(void **state) {
 
 typedef struct refusals {
   tnr_runtime *runtime;
-  tnr_future *pending;        /* neither created nor complete */
-  tnr_future_tuple *tuple;    /* likewise */
-  tnr_tensor *incomplete;     /* created */
-  tnr_tensor *far;            /* complete, in memory of a device */
+  tnr_future *pending;     /* neither created nor complete */
+  tnr_future_tuple *tuple; /* likewise */
+  tnr_tensor *incomplete;  /* created */
+  tnr_tensor *far;         /* complete, in memory of a device */
   tnr_future *created;
   tnr_status got[12];
   bool all_null;

@@ -31,11 +31,12 @@ struct outcome {
   char out[TEXT_MAX], err[TEXT_MAX];
 };
 
+/* What is too long is cut. */
 static void read_text(const char *path, char *out) {
   struct bytes bytes = slurp(path);
-  assert_true(bytes.size < TEXT_MAX);
-  memcpy(out, bytes.data, bytes.size);
-  out[bytes.size] = '\0';
+  size_t size = bytes.size < TEXT_MAX ? bytes.size : TEXT_MAX - 1;
+  memcpy(out, bytes.data, size);
+  out[size] = '\0';
   bytes_finish(&bytes);
 }
 

@@ -53,9 +53,9 @@ static void usage(FILE *to) {
 
 static bool measure(struct report *report, const struct workload *workload, long ops,
                     const struct options *options) {
-  double values[METRICS];
+  double values[VALUES];
   const struct run run = {.workload = workload, .ops = ops, .spin_ns = options->spin_ns};
-  if (!bench_in_child(workload_measure, &run, values, METRICS)) {
+  if (!bench_in_child(workload_measure, &run, values, VALUES)) {
     command_fail("%s was not measured", workload->name);
     return false;
   }
@@ -64,7 +64,7 @@ static bool measure(struct report *report, const struct workload *workload, long
                                  .subject = "tenor",
                                  .metric = metrics[i].name,
                                  .unit = metrics[i].unit,
-                                 .ops = ops};
+                                 .ops = (long)values[OPS]};
     if (i != PEAK_BYTES || options->scale)
       report_add(report, &which, values[i]);
   }

@@ -270,6 +270,7 @@ static void run_round(const struct stage *stage, const struct run *run, double *
   struct reading end = meter_read();
   uint64_t wakes = tnr_runtime_get_stats(stage->runtime).wakes - stats.wakes;
   check_count(stage, stats.completed, ops);
+  values[OPS] = (double)ops;
   values[END_TO_END] = per_op(begin.wall, end.wall, ops);
   values[SUBMIT] = per_op(begin.thread_cpu, submitted.thread_cpu, ops);
   fill_counts(&begin, &end, wakes, ops, values);
@@ -287,6 +288,7 @@ static void run_gated(const struct stage *stage, const struct run *run, double *
   gate_open(stage->gate);
   wait_for(stage, last);
   check_count(stage, 0, ops);
+  values[OPS] = (double)ops;
   values[BYTES_IN_FLIGHT] = per_op(before, queued, ops);
 }
 
@@ -307,13 +309,14 @@ static void run_samples(const struct stage *stage, const struct run *run, double
   struct reading end = meter_read();
   fill_counts(&begin, &end, tnr_runtime_get_stats(stage->runtime).wakes, run->ops, values);
   check_count(stage, 0, run->ops);
+  values[OPS] = (double)run->ops;
   qsort(samples, (size_t)run->ops, sizeof *samples, compare_ns);
   values[P50] = (double)samples[run->ops / 2];
   values[P99] = (double)samples[run->ops * 99 / 100];
   free(samples);
 }
 
-void workload_measure(const void *argument, double values[METRICS]) {
+void workload_measure(const void *argument, double values[VALUES]) {
   const struct run *run = argument;
   allocations_count();
   struct stage stage = stage_create(run);

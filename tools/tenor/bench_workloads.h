@@ -15,7 +15,9 @@ enum metric {
   P50,              /* ns, of one op from an idle runtime */
   P99,
   PEAK_BYTES, /* the most that the resident set has been */
-  METRICS
+  METRICS,
+  OPS = METRICS, /* behind the metrics: how many ops one round really had */
+  VALUES
 };
 
 struct workload {
@@ -42,8 +44,8 @@ struct run {
 };
 
 /* Makes a runtime, runs the workload (a throughput workload twice, the first time to warm up) and
- * fills in the metrics that it has. Checks that every op ran; ends the process when not. */
-void workload_measure(const void *run, double values[METRICS]);
+ * fills in the values that it has. Checks that every op ran; ends the process when not. */
+void workload_measure(const void *run, double values[VALUES]);
 
 /* A device like `null`, but a program of tnr_op_def `gate_op` blocks until gate_open(). The
  * device's config is the gate. */

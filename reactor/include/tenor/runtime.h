@@ -31,6 +31,11 @@ typedef struct tnr_runtime_options {
   /* How long an idle dispatcher or worker looks for work, giving way to other threads, before it
    * sleeps, in ns. Default 20,000; negative: sleeps at once. */
   int64_t spin_ns;
+
+  /* An op whose input comes from another device waits for it on its own device's queue, in the
+   * worker, instead of being queued once the dispatcher has heard of it: fewer steps from device to
+   * device, but that device does nothing else meanwhile. */
+  bool worker_waits;
 } tnr_runtime_options;
 
 /* Creates devices and starts the dispatcher and one worker thread a device. NULL options: all

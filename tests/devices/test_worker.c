@@ -1,0 +1,226 @@
+/* A device's worker and the rings to and from it: order, batches, sleeping and waking, stopping. */
+#include "check.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "devices/worker.h"
+
+/* ---- the ring by itself ---- */
+
+static void *number(uintptr_t n) {
+  return (void *)(n * 8);
+}
+
+static void items_are_seen_once_published(void **state) {
+  (void)state;
+  tnr_ring *ring = aligned_alloc(64, sizeof *ring);
+  memset(ring, 0, sizeof *ring);
+  assert_true(tnr_ring_published(ring));
+  tnr_ring_push(ring, number(1));
+  tnr_ring_push(ring, number(2));
+  assert_false(tnr_ring_published(ring));
+  assert_int_equal(tnr_ring_look(ring), 0);
+  assert_null(tnr_ring_pop(ring));
+  tnr_ring_publish(ring);
+  assert_int_equal(tnr_ring_look(ring), 2);
+  assert_ptr_equal(tnr_ring_peek(ring, 0), number(1));
+  assert_ptr_equal(tnr_ring_peek(ring, 1), number(2));
+  assert_null(tnr_ring_peek(ring, 2));
+  assert_ptr_equal(tnr_ring_pop(ring), number(1));
+  assert_ptr_equal(tnr_ring_pop(ring), number(2));
+  assert_null(tnr_ring_pop(ring));
+  free(ring);
+}
+
+static void a_ring_goes_round_and_its_counters_wrap(void **state) {
+  (void)state;
+  tnr_ring *ring = aligned_alloc(64, sizeof *ring);
+  memset(ring, 0, sizeof *ring);
+  ring->pushed = ring->seen = UINT32_MAX - 100;
+  atomic_init(&ring->tail, ring->pushed);
+  atomic_init(&ring->head, ring->pushed);
+  for (uintptr_t i = 0; i < 10 * TNR_RING_SIZE; i += TNR_RING_SIZE) {
+    for (uintptr_t k = 0; k < TNR_RING_SIZE; k++)
+      tnr_ring_push(ring, number(i + k));
+    tnr_ring_publish(ring);
+    assert_int_equal(tnr_ring_look(ring), TNR_RING_SIZE);
+    for (uintptr_t k = 0; k < TNR_RING_SIZE; k++)
+      assert_ptr_equal(tnr_ring_pop(ring), number(i + k));
+  }
+  free(ring);
+}
+
+/* ---- the worker ---- */
+
+typedef struct rig {
+  tnr_worker *worker;
+  pthread_t worker_thread;      /* written by start */
+  atomic_int started, finished; /* atomic */
+  atomic_int wrong;             /* atomic: calls on another thread, or in another order */
+  atomic_int wakes;             /* atomic */
+  _Atomic uintptr_t last;       /* atomic: the item run last */
+  tnr_parker parker;            /* the test sleeps, the worker wakes */
+  bool flush_each;              /* immutable while the worker runs */
+} rig;
+
+static void on_start(void *user, tnr_worker *worker) {
+  rig *r = user;
+  (void)worker;
+  r->worker_thread = pthread_self();
+  r->started++;
+}
+
+static void on_run(void *user, tnr_worker *worker, void *item) {
+  rig *r = user;
+  if (!pthread_equal(pthread_self(), r->worker_thread) || (uintptr_t)item != r->last + 8 ||
+      r->finished)
+    r->wrong++;
+  r->last = (uintptr_t)item;
+  tnr_worker_give_back(worker, item);
+  if (r->flush_each)
+    tnr_worker_flush(worker);
+}
+
+static void on_finish(void *user, tnr_worker *worker) {
+  rig *r = user;
+  (void)worker;
+  r->finished++;
+}
+
+static void on_wake(void *user) {
+  rig *r = user;
+  r->wakes++;
+  tnr_parker_wake(&r->parker);
+}
+
+static void start(rig *r, int64_t spin_ns) {
+  const tnr_worker_duty duty = {on_start, on_run, on_finish, on_wake, r};
+  r->worker = aligned_alloc(64, (sizeof *r->worker + 63) / 64 * 64);
+  memset(r->worker, 0, sizeof *r->worker);
+  assert_int_equal(
+      tnr_worker_start(r->worker, &duty, (tnr_thread_slot){NULL, 0}, "tested", spin_ns), TNR_OK);
+}
+
+static void stop(rig *r, uintptr_t items) {
+  tnr_worker_stop(r->worker);
+  assert_int_equal(r->started, 1);
+  assert_int_equal(r->finished, 1);
+  assert_int_equal(r->wrong, 0);
+  assert_int_equal(r->last, items * 8);
+  free(r->worker);
+}
+
+static void send(rig *r, uintptr_t from, uintptr_t count) {
+  for (uintptr_t i = 0; i < count; i++)
+    tnr_ring_push(&r->worker->queue, number(from + i + 1));
+  tnr_ring_publish(&r->worker->queue);
+  tnr_parker_wake(&r->worker->parker);
+}
+
+/* Takes back one item, sleeping until there is one. */
+static void *receive(rig *r) {
+  while (tnr_ring_look(&r->worker->done) == 0) {
+    tnr_parker_prepare(&r->parker);
+    if (tnr_ring_look(&r->worker->done) == 0)
+      tnr_parker_sleep(&r->parker, INT64_MAX);
+    else
+      tnr_parker_cancel(&r->parker);
+  }
+  return tnr_ring_pop(&r->worker->done);
+}
+
+#if defined(__SANITIZE_THREAD__)
+enum { TRIPS = 10000 };
+#else
+enum { TRIPS = 50000 };
+#endif
+
+/* One item there and back, so that both sides fall asleep again and again. */
+static void round_trips(int64_t spin_ns) {
+  rig r = {0};
+  start(&r, spin_ns);
+  for (uintptr_t i = 0; i < TRIPS; i++) {
+    send(&r, i, 1);
+    assert_ptr_equal(receive(&r), number(i + 1));
+  }
+  stop(&r, TRIPS);
+}
+
+static void no_item_is_lost_when_both_sides_sleep(void **state) {
+  (void)state;
+  round_trips(0);
+}
+
+static void no_item_is_lost_when_the_worker_looks_around_first(void **state) {
+  (void)state;
+  round_trips(5000);
+}
+
+/* As many as may be in its hands, in batches of all sizes. */
+static void batches_come_back_whole_and_in_order(void **state) {
+  (void)state;
+  rig r = {0};
+  uintptr_t sent = 0, received = 0;
+  start(&r, 0);
+  for (uintptr_t batch = 1; sent < 4 * TRIPS; batch = batch * 7 % 997 + 1) {
+    uintptr_t room = TNR_WORKER_DEPTH - (sent - received);
+    uintptr_t count = batch < room ? batch : room;
+    send(&r, sent, count);
+    sent += count;
+    for (uintptr_t keep = batch % 50; sent - received > keep; received++)
+      assert_ptr_equal(receive(&r), number(received + 1));
+  }
+  for (; received < sent; received++)
+    assert_ptr_equal(receive(&r), number(received + 1));
+  stop(&r, sent);
+}
+
+static void one_wake_up_tells_of_a_whole_batch(void **state) {
+  (void)state;
+  rig r = {0};
+  start(&r, 0);
+  send(&r, 0, 640);
+  for (uintptr_t i = 0; i < 640; i++)
+    assert_ptr_equal(receive(&r), number(i + 1));
+  assert_in_range(r.wakes, 1, 640 / 64 + 1);
+  stop(&r, 640);
+}
+
+static void what_is_flushed_is_seen_at_once(void **state) {
+  (void)state;
+  rig r = {.flush_each = true};
+  start(&r, 0);
+  send(&r, 0, 100);
+  for (uintptr_t i = 0; i < 100; i++)
+    assert_ptr_equal(receive(&r), number(i + 1));
+  assert_in_range(r.wakes, 100, 100);
+  stop(&r, 100);
+}
+
+static void stopping_runs_what_was_sent_before(void **state) {
+  (void)state;
+  for (uintptr_t i = 0; i < 300; i++) {
+    rig r = {0};
+    start(&r, i % 3 ? 0 : 20000);
+    if (i % 2)
+      send(&r, 0, i);
+    stop(&r, i % 2 ? i : 0);
+  }
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(items_are_seen_once_published),
+      cmocka_unit_test(a_ring_goes_round_and_its_counters_wrap),
+      cmocka_unit_test(no_item_is_lost_when_both_sides_sleep),
+      cmocka_unit_test(no_item_is_lost_when_the_worker_looks_around_first),
+      cmocka_unit_test(batches_come_back_whole_and_in_order),
+      cmocka_unit_test(one_wake_up_tells_of_a_whole_batch),
+      cmocka_unit_test(what_is_flushed_is_seen_at_once),
+      cmocka_unit_test(stopping_runs_what_was_sent_before),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}
