@@ -140,7 +140,7 @@ static bool find_work_soon(tnr_runtime *runtime) {
   int64_t end = tnr_now_ns() + runtime->spin_ns;
   do {
     for (int i = 0; i < 16; i++) {
-      if (has_signals(runtime) || tnr_inbox_waits(&runtime->inbox))
+      if (has_signals(runtime) || tnr_inbox_is_ripe(&runtime->inbox))
         return true;
       tnr_cpu_relax();
     }

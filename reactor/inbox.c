@@ -2,7 +2,12 @@
 
 #include <stdlib.h>
 
-enum { CAPACITY_MIN = 256 };
+#include "../devices/parker.h"
+
+enum { CAPACITY_MIN = 256, BATCH = 64 };
+
+/* As long as a stream of 64 items takes to come in; much less than waking a thread. */
+static const int64_t BATCH_NS = 4000;
 
 void tnr_inbox_finish(tnr_inbox *inbox) {
   free(inbox->items);
@@ -60,10 +65,16 @@ static void take_over(tnr_inbox *inbox) {
   inbox->capacity = capacity;
   tnr_spin_unlock(&inbox->lock);
   inbox->taken_at = 0;
+  inbox->taken_when = tnr_now_ns();
+}
+
+bool tnr_inbox_is_ripe(const tnr_inbox *inbox) {
+  size_t waiting = atomic_load_explicit(&inbox->hint, memory_order_relaxed);
+  return waiting >= BATCH || (waiting > 0 && tnr_now_ns() - inbox->taken_when >= BATCH_NS);
 }
 
 uintptr_t tnr_inbox_next(tnr_inbox *inbox) {
-  if (inbox->taken_at == inbox->taken_count)
+  if (inbox->taken_at == inbox->taken_count && tnr_inbox_is_ripe(inbox))
     take_over(inbox);
   return inbox->taken_at < inbox->taken_count ? inbox->taken[inbox->taken_at++] : 0;
 }

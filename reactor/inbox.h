@@ -26,6 +26,7 @@ typedef struct tnr_inbox {
   size_t count, capacity; /* guarded by lock */
   _Atomic size_t hint;    /* atomic, relaxed: count, for who looks without the lock */
 
+  int64_t taken_when;                           /* dispatcher only: CLOCK_MONOTONIC, ns */
   uintptr_t *taken;                             /* dispatcher only */
   size_t taken_at, taken_count, taken_capacity; /* dispatcher only */
 } tnr_inbox;
@@ -43,7 +44,8 @@ void tnr_inbox_finish(tnr_inbox *inbox);
 tnr_inbox_result tnr_inbox_put_op(tnr_inbox *inbox, void *op, bool even_closed);
 tnr_inbox_result tnr_inbox_put_message(tnr_inbox *inbox, tnr_message *message, bool even_closed);
 
-/* Dispatcher: the next item, or 0 when there is none. The lowest bit says that it is a message. */
+/* Dispatcher: the next item, or 0 when there is none, or it is too early for the next batch. The
+ * lowest bit says that it is a message. */
 uintptr_t tnr_inbox_next(tnr_inbox *inbox);
 
 /* Dispatcher: the item `ahead` places behind the next one, if it has been taken over already, else
@@ -53,10 +55,10 @@ uintptr_t tnr_inbox_ahead(const tnr_inbox *inbox, size_t ahead);
 /* Dispatcher: nothing is in it at this moment. */
 bool tnr_inbox_is_empty(tnr_inbox *inbox);
 
-/* Dispatcher: a look without the lock, for spinning: may be wrong for a moment. */
-static inline bool tnr_inbox_waits(const tnr_inbox *inbox) {
-  return atomic_load_explicit(&inbox->hint, memory_order_relaxed) > 0;
-}
+/* Dispatcher: is it time to look into it? A look without the lock: may be wrong for a moment. While
+ * items come in a stream they are taken in batches: what a submitting thread has just written is
+ * still in its cache, and it is about to touch it again. */
+bool tnr_inbox_is_ripe(const tnr_inbox *inbox);
 
 /* Dispatcher: nothing is in it, and who puts something in from now on is told to wake. False when
  * something is. */
