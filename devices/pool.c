@@ -4,7 +4,10 @@
 #include <sys/mman.h>
 
 enum { BATCH_BYTES = 16 << 10 };
-enum { CHUNK_BYTES_MIN = 64 << 10, CHUNK_BYTES_MAX = 4 << 20, HUGE_PAGE = 2 << 20 };
+enum { CHUNK_BYTES_MIN = 128 << 10, CHUNK_BYTES_MAX = 4 << 20, HUGE_PAGE = 2 << 20 };
+
+_Static_assert(CHUNK_BYTES_MIN >= TNR_POOL_SMALL_MAX + TNR_POOL_ALIGNMENT,
+               "the first chunk holds the largest small block");
 
 /* Free large blocks kept beyond what is in use. */
 static const uint64_t LARGE_SLACK_BYTES = 64u << 20;

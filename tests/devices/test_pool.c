@@ -50,6 +50,18 @@ static void blocks_of_every_size_are_aligned_and_apart(void **state) {
     }
 }
 
+static void the_first_block_may_be_of_any_size(void **state) {
+  (void)state;
+  for (int i = 0; i < SIZES; i++) {
+    tnr_pool pool;
+    assert_int_equal(tnr_pool_init(&pool, &pool, 1), TNR_OK);
+    void *block = tnr_pool_alloc(&pool, sizes[i]);
+    assert_non_null(block);
+    tnr_pool_free(&pool, block, sizes[i]);
+    tnr_pool_finish(&pool);
+  }
+}
+
 static void nothing_is_given_back_for_null(void **state) {
   tnr_pool_free(*state, NULL, 100);
 }
@@ -228,6 +240,7 @@ int main(void) {
 #define fresh(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
   const struct CMUnitTest tests[] = {
       fresh(blocks_of_every_size_are_aligned_and_apart),
+      fresh(the_first_block_may_be_of_any_size),
       fresh(nothing_is_given_back_for_null),
       fresh(what_no_machine_has_is_refused),
       fresh(live_and_peak_bytes_are_counted),
