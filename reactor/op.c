@@ -280,8 +280,8 @@ static void end(tnr_op *op) {
 
 static void launch(tnr_op *op) {
   tnr_runtime *runtime = op->future.runtime;
-  /* relaxed: the dispatcher itself sets it */
-  if (atomic_load_explicit(&runtime->abort, memory_order_relaxed) && !has_failed(op))
+  /* acquire: pairs with the release where it is set; `aborted` is then visible */
+  if (atomic_load_explicit(&runtime->abort, memory_order_acquire) && !has_failed(op))
     tnr_future_set_error(&op->future, runtime->aborted);
   if (!op->parts || has_failed(op)) {
     end(op);

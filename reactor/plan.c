@@ -202,7 +202,8 @@ static tnr_status fill(tnr_plan *plan, const void *attrs, const tnr_desc *in,
                        tnr_fault *fault) {
   plan->pieces = plan->in_count ? tensors[0]->mesh->count : 1;
   memcpy(plan->in, in, (size_t)plan->in_count * sizeof *in);
-  memcpy(plan->out, outputs->descs, (size_t)plan->out_count * sizeof *in);
+  if (plan->out_count > 0)
+    memcpy(plan->out, outputs->descs, (size_t)plan->out_count * sizeof *in);
   for (int i = 0; i < plan->in_count; i++)
     plan->in_dims[i] = tensors[i]->shard_dim;
   if (plan->def->attrs_size)

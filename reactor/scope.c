@@ -54,11 +54,27 @@ static bool grow(tnr_scope *scope) {
   return true;
 }
 
+static bool has_room(tnr_scope *scope) {
+  return scope->count < scope->capacity || grow(scope);
+}
+
 static bool add(tnr_scope *scope, tnr_object *handle) {
-  if (scope->count == scope->capacity && !grow(scope))
+  if (!has_room(scope))
     return false;
   scope->handles[scope->count++] = handle;
   return true;
+}
+
+static void raise_full(const tnr_scope *scope) {
+  tnr_error_raise(TNR_ENOMEM, "out of memory for a scope of %zu handles", scope->count + 1);
+}
+
+bool tnr_scope_reserve(void) {
+  tnr_scope *scope = tnr_thread_here()->scope;
+  if (!scope || has_room(scope))
+    return true;
+  raise_full(scope);
+  return false;
 }
 
 void *tnr_scope_adopt(void *handle) {
@@ -66,7 +82,7 @@ void *tnr_scope_adopt(void *handle) {
   if (!scope || !handle || add(scope, handle))
     return handle;
   tnr_object_release(handle);
-  tnr_error_raise(TNR_ENOMEM, "out of memory for a scope of %zu handles", scope->count + 1);
+  raise_full(scope);
   return NULL;
 }
 
@@ -89,8 +105,7 @@ void *tnr_keep_handle(void *handle) {
   if (!add(scope->outer, handle)) {
     /* its place here is free: better released with this scope than lost */
     (void)add(scope, handle);
-    tnr_error_raise(TNR_ENOMEM, "out of memory for a scope of %zu handles",
-                    scope->outer->count + 1);
+    raise_full(scope->outer);
     return NULL;
   }
   return handle;

@@ -10,6 +10,9 @@
  * open, owns it from now on. Returns the handle; NULL, after releasing it, when out of memory. */
 void *tnr_scope_adopt(void *handle);
 
+/* Makes sure that the next tnr_scope_adopt on this thread succeeds. False with tnr_error(). */
+bool tnr_scope_reserve(void);
+
 /* The caller's own reference: if the innermost scope owns it, it does not any more. */
 void tnr_scope_disown(const void *handle);
 

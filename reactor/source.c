@@ -1,5 +1,6 @@
 #include "source.h"
 
+#include "call.h"
 #include "dispatcher.h"
 #include "error.h"
 #include "scope.h"
@@ -172,6 +173,6 @@ tnr_value tnr_to_async_value(tnr_value x) {
   case TNR_VALUE_TUPLE:
     return tnr_value_of_future_tuple(tnr_to_async_tuple(x.handle));
   default:
-    return (tnr_value){x.kind, adopt(tnr_retain(x.handle))};
+    return tnr_value_adopt((tnr_value){x.kind, tnr_retain(x.handle)});
   }
 }

@@ -106,21 +106,17 @@ static void leave_alone(void *user) {
 }
 
 /* On to where it is meant to be; consumes the reference. On failure borrowed memory stays its
- * owner's, and is not released. */
+ * owner's, and is not released: nothing must be submitted that may yet fail. */
 static tnr_tensor *send_on(tnr_tensor *landed, const tnr_mesh *to) {
   static const tnr_lender nobody = {leave_alone, NULL};
-  tnr_lender *lender = landed->parts[0]->lender, lent = lender ? *lender : nobody;
-  if (landed->mesh == to) {
-    if (lender)
-      *lender = nobody;
-    if (!tnr_scope_adopt(landed))
-      return NULL;
-    if (lender)
-      *lender = lent;
-    return landed;
-  }
+  tnr_lender *lender = landed->parts[0]->lender;
   const tnr_op_def *def = to->count > 1 ? &tnr_movement_replicate : &tnr_movement_to_device;
-  tnr_value moved = move(def, (tnr_site){NULL, 0}, tnr_value_of_tensor(landed), to, 0);
+  tnr_value moved = none;
+  if (tnr_scope_reserve()) {
+    if (landed->mesh == to)
+      return tnr_scope_adopt(landed);
+    moved = move(def, (tnr_site){NULL, 0}, tnr_value_of_tensor(landed), to, 0);
+  }
   if (moved.kind == TNR_VALUE_NONE && lender)
     *lender = nobody;
   tnr_object_release(&landed->object);

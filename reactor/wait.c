@@ -328,6 +328,6 @@ tnr_value tnr_get_value(tnr_value x, int64_t timeout_ns) {
   case TNR_VALUE_FUTURE_TUPLE:
     return tnr_value_of_tuple(get(x.handle, timeout_ns));
   default:
-    return (tnr_value){x.kind, tnr_scope_adopt(tnr_retain(x.handle))};
+    return tnr_value_adopt((tnr_value){x.kind, tnr_retain(x.handle)});
   }
 }

@@ -139,6 +139,7 @@ static void async_calls(run *r, const inputs *in) {
   tnr_future *first = made(tnr_at(both, 0));
   tnr_future *scaled = made(tnr_attention(product, in->x, in->square));
   listen(r, scaled, TNR_COMPLETE, submit_more);
+  expect(r, tnr_to_async(TNR_VALUE(product)), 4);
   expect(r, TNR_VALUE(first), 17);
   expect(r, TNR_VALUE(scaled), 1);
   if (!product)
