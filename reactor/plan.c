@@ -185,7 +185,8 @@ static void describe_program(tnr_plan *plan) {
   }
 }
 
-/* Whatever gets through this needs less than about two microseconds in plain C. */
+/* Whatever gets through this needs less than about two microseconds in plain C. An op that says
+ * nothing of its cost may take any time. */
 static bool is_quick(const tnr_plan *plan, const tnr_driver *driver) {
   enum { QUICK_BYTES = 4096, QUICK_FLOPS = 2048 };
   size_t total = 0, bytes;
@@ -193,8 +194,9 @@ static bool is_quick(const tnr_plan *plan, const tnr_driver *driver) {
     total += tnr_desc_bytes(&plan->in_piece[i], &bytes, NULL) == TNR_OK ? bytes : 0;
   for (int i = 0; i < plan->out_count; i++)
     total += plan->out_bytes[i];
-  return driver->no_compute ||
-         (driver->host_memory && total <= QUICK_BYTES && plan->spec.flops <= QUICK_FLOPS);
+  bool says_cost = plan->def->flops || plan->spec.primitive.kind != TNR_PRIMITIVE_NONE;
+  return driver->no_compute || (driver->host_memory && says_cost && total <= QUICK_BYTES &&
+                                plan->spec.flops <= QUICK_FLOPS);
 }
 
 static tnr_status fill(tnr_plan *plan, const void *attrs, const tnr_desc *in,

@@ -57,7 +57,7 @@ static void a_million_links_made_from_callbacks_need_no_stack(void **state) {
 
 /* No chain starves another, nor the threads that submit at the same time. */
 static void chains_of_callbacks_share_the_dispatcher(void **state) {
-  enum { CHAINS = 50, LINKS = CHECK_MANY(5000) };
+  enum { CHAINS = 50, LINKS = CHECK_MANY(2000) };
   links chains[CHAINS];
   for (int i = 0; i < CHAINS; i++) {
     atomic_init(&chains[i].left, i == 0 ? INT32_MAX : LINKS); /* the first never ends */
@@ -131,7 +131,7 @@ static void callbacks_may_use_scopes(void **state) {
 
 /* ---- many threads ---- */
 
-enum { THREADS = 16, ROUNDS = CHECK_MANY(2000) + 1 };
+enum { THREADS = 16, ROUNDS = CHECK_MANY(1000) + 1 };
 
 typedef struct crowd {
   tnr_runtime *runtime;

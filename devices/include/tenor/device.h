@@ -31,7 +31,8 @@ TNR_API tnr_device *tnr_mesh_device(const tnr_mesh *mesh, int index); /* NULL ou
 /* A device's memory. Any thread; counts of one moment may be off by what other threads do in it. */
 typedef struct tnr_memory_stats {
   uint64_t live_bytes;     /* in tensors now */
-  uint64_t peak_bytes;     /* the most that live_bytes has been */
+  uint64_t peak_bytes;     /* the most that live_bytes has been, but for tensors under 64 KiB that
+                            * came out of threads' own reserves: these may be missed */
   uint64_t reserved_bytes; /* held from the system, free for the next tensor or in use */
   uint64_t allocations;    /* buffers handed out so far */
   uint64_t reused;         /* of these, how many came from the pool and not from the system */

@@ -37,7 +37,8 @@ TNR_API tnr_tensor *tnr_scalar(const tnr_mesh *mesh, tnr_dtype dtype, double val
  * would have to wait on the dispatcher. Errors also in tnr_error(). */
 TNR_API tnr_status tnr_tensor_read(tnr_tensor *tensor, void *out, size_t bytes) TNR_MUST_USE;
 
-/* The same with a limit on the waiting; TNR_ETIMEDOUT, and nothing is written. */
+/* The same with a limit on the waiting; TNR_ETIMEDOUT, and nothing is written. From a device with
+ * memory of its own the copy to the host is part of the waiting: a limit of 0 is never enough. */
 TNR_API tnr_status tnr_tensor_read_for(tnr_tensor *tensor, void *out, size_t bytes,
                                        int64_t timeout_ns) TNR_MUST_USE;
 
