@@ -8,9 +8,9 @@
 #include <stdlib.h>
 
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-enum { SMALL_GRAPHS = 200, SMALL_OPS = 300, LARGE_GRAPHS = 2, LARGE_OPS = 10000 };
+enum { SMALL_GRAPHS = 100, SMALL_OPS = 300, LARGE_GRAPHS = 4, LARGE_OPS = 10000 };
 #else
-enum { SMALL_GRAPHS = 400, SMALL_OPS = 300, LARGE_GRAPHS = 6, LARGE_OPS = 10000 };
+enum { SMALL_GRAPHS = 200, SMALL_OPS = 300, LARGE_GRAPHS = 200, LARGE_OPS = 10000 };
 #endif
 
 /* The graph that is being checked, for messages. */

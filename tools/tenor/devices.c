@@ -14,7 +14,7 @@ static const char help[] =
 
 static const char notes[] =
     "\n"
-    "N is 0 to 63, and devices are made as they are named: --devices cpu:0,cpu:1 makes two. Each\n"
+    "N is 0 to 63, and naming cpu:N makes cpu:0 to cpu:N: --devices cpu:0,cpu:1 makes two. Each\n"
     "has a worker thread, a queue, a pool of memory and a cache of programs of its own.\n";
 
 /* Creates one device of the kind, and takes it down again. */

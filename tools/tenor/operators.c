@@ -40,13 +40,12 @@ struct step *lower_unary(struct recipe *recipe, const struct onnx_node *node,
 
 enum { ATTRIBUTES_MAX = 8 };
 
-static const struct operator{
+static const struct known {
   const char *name;
   size_t inputs_min, inputs_max;
   lower_fn *lower;
   const char *attributes[ATTRIBUTES_MAX];
-}
-operators[] = {
+} operators[] = {
     {"Add", 2, 2, lower_add, {NULL}},
     {"Cast", 1, 1, lower_cast, {"to", "saturate"}},
     {"Concat", 1, SIZE_MAX, lower_concat, {"axis"}},
@@ -74,7 +73,7 @@ operators[] = {
     {"Transpose", 1, 1, lower_transpose, {"perm"}},
 };
 
-static const struct operator* find_operator(const struct onnx_node *node) {
+static const struct known *find_operator(const struct onnx_node *node) {
   for (size_t i = 0; i < sizeof(operators) / sizeof(operators[0]); i++)
     if (*node->domain == '\0' && strcmp(node->op, operators[i].name) == 0)
       return &operators[i];
@@ -82,18 +81,18 @@ static const struct operator* find_operator(const struct onnx_node *node) {
 }
 
 /* Optional inputs may be left out at the end, by an empty name or none. */
-static size_t count_inputs(const struct operator* operator, const struct onnx_node * node) {
+static size_t count_inputs(const struct known *known, const struct onnx_node *node) {
   size_t count = node->input_count;
-  while (operator->inputs_max != SIZE_MAX && count> operator->inputs_min &&
+  while (known->inputs_max != SIZE_MAX && count > known->inputs_min &&
          node->inputs[count - 1] == ONNX_ABSENT)
     count--;
   return count;
 }
 
-static tnr_status check_arity(const struct operator* operator, const struct onnx_node * node,
+static tnr_status check_arity(const struct known *known, const struct onnx_node *node,
                               tnr_fault *fault) {
-  size_t count = count_inputs(operator, node);
-  if (count < operator->inputs_min || count> operator->inputs_max)
+  size_t count = count_inputs(known, node);
+  if (count < known->inputs_min || count > known->inputs_max)
     return onnx_node_fail(fault, node, TNR_EINVAL, "a number of inputs it does not take: %zu",
                           count);
   for (size_t i = 0; i < count; i++)
@@ -107,24 +106,24 @@ static tnr_status check_arity(const struct operator* operator, const struct onnx
   return TNR_OK;
 }
 
-static bool knows(const struct operator* operator, const char * attribute) {
-  for (size_t i = 0; i < ATTRIBUTES_MAX && operator->attributes[i]; i++)
-    if (strcmp(operator->attributes[i], attribute) == 0)
+static bool knows(const struct known *known, const char *attribute) {
+  for (size_t i = 0; i < ATTRIBUTES_MAX && known->attributes[i]; i++)
+    if (strcmp(known->attributes[i], attribute) == 0)
       return true;
   return false;
 }
 
 tnr_status operator_lower(struct recipe *recipe, const struct onnx_node *node, tnr_fault *fault) {
-  const struct operator* operator= find_operator(node);
-  if (!operator)
+  const struct known *known = find_operator(node);
+  if (!known)
     return onnx_node_fail(fault, node, TNR_EUNSUPPORTED, "this operator is not supported%s%.40s",
                           *node->domain ? ", of domain " : "", node->domain);
-  tnr_status status = check_arity(operator, node, fault);
+  tnr_status status = check_arity(known, node, fault);
   if (status != TNR_OK)
     return status;
   for (size_t i = 0; i < node->attribute_count; i++)
-    if (!knows(operator, node->attributes[i].name))
+    if (!knows(known, node->attributes[i].name))
       return onnx_node_fail(fault, node, TNR_EUNSUPPORTED, "attribute '%.60s' is not supported",
                             node->attributes[i].name);
-  return operator->lower(recipe, node, fault);
+  return known->lower(recipe, node, fault);
 }

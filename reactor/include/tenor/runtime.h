@@ -25,7 +25,8 @@ typedef struct tnr_runtime_options {
   int threads_per_device; /* kernel threads of a cpu device, its worker included; default 1 */
   int max_threads;   /* creating fails when devices x threads_per_device are more; default: no limit
                       */
-  bool pin;          /* pin the worker of device i to CPU i modulo the number of CPUs */
+  bool pin;          /* keep device i's n threads on CPUs i * n to i * n + n - 1 of the
+                      * allowed ones, modulo their number */
   int program_cache; /* programs that each device keeps; default 1024 */
 
   /* How long an idle dispatcher or worker looks for work, giving way to other threads, before it
