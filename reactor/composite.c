@@ -87,7 +87,7 @@ typedef struct awaited {
 /* The future of a composite whose body runs later. */
 struct deferred {
   tnr_future future;
-  tnr_message message;
+  tnr_message message, created;
   tnr_epoch *epoch;             /* dispatcher only: what tnr_synchronize_device counts it in */
   const tnr_composite_def *def; /* immutable after create */
   tnr_site site;                /* immutable after create */
@@ -144,6 +144,20 @@ static void finish(deferred *made, tnr_error *error) {
   tnr_object_release(&made->future.object); /* the dispatcher's */
 }
 
+static void tell_created_now(tnr_message *message) {
+  deferred *made = (deferred *)((char *)message - offsetof(deferred, created));
+  tnr_future_tell_created(&made->future);
+  tnr_object_release(&made->future.object);
+}
+
+/* In a turn of its own, as go_on. */
+static void tell_created_later(deferred *made) {
+  tnr_object_retain(&made->future.object);
+  made->created.handle = tell_created_now;
+  if (tnr_dispatcher_put_always(made->future.runtime, &made->created) != TNR_OK)
+    tell_created_now(&made->created);
+}
+
 static void result_created(tnr_listener *listener) {
   deferred *made = (deferred *)((char *)listener - offsetof(deferred, result_created));
   tnr_error *error;
@@ -152,7 +166,7 @@ static void result_created(tnr_listener *listener) {
     return; /* complete follows, with the error */
   tnr_object_retain(result);
   if (tnr_future_create(&made->future, result, tnr_value_mesh(tnr_future_value(made->result))))
-    tnr_future_tell_created(&made->future);
+    tell_created_later(made);
 }
 
 static void finish_with_result(tnr_message *message) {

@@ -183,8 +183,11 @@ void tnr_future_tell_created(tnr_future *future) {
 }
 
 void tnr_future_complete(tnr_future *future) {
-  if (future->last_waiter)
+  if (future->last_waiter) {
+    if (tnr_future_get_state(future) < TNR_FUTURE_CREATED)
+      set_state(future, TNR_FUTURE_CREATED); /* it failed before: this moment passes all the same */
     tnr_future_tell_created(future);
+  }
   future->created_told = true;
   set_state(future, TNR_FUTURE_COMPLETE);
   call_waiters(future, TNR_UNTIL_COMPLETE);

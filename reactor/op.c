@@ -1,5 +1,6 @@
 #include "op.h"
 
+#include <assert.h>
 #include <sched.h>
 #include <stdlib.h>
 #include <string.h>
@@ -119,6 +120,8 @@ tnr_status tnr_op_submit(tnr_op *op) {
 
 static void on_done(evutil_socket_t fd, short what, void *op);
 
+/* With neither descriptor nor time limit the event pends until event_active, and costs no entry in
+ * any list of the base. */
 static void register_completion(tnr_op *op) {
   tnr_runtime *runtime = op->future.runtime;
   (void)event_assign(&op->done, runtime->base, -1, 0, on_done, op);
@@ -252,14 +255,15 @@ static void one_less(tnr_op *op) {
 
 void tnr_op_resolve(tnr_op *op) {
   tnr_runtime *runtime = op->future.runtime;
+  assert(tnr_on_dispatcher(runtime) && op->stage == TNR_OP_SUBMITTED);
   tnr_count(&runtime->submitted);
   runtime->in_flight++;
   register_completion(op);
   op->stage = TNR_OP_WAITING;
+  if (!op->exec || tnr_movement_is(op->def)) /* a copy belongs to where it comes from, too */
+    open_epoch_nowhere(op);
   if (op->exec)
     place(op);
-  else
-    open_epoch_nowhere(op);
   await_inputs(op);
   one_less(op);
 }
@@ -274,12 +278,14 @@ void tnr_op_input_ready(tnr_waiter *waiter) {
 /* ---- launch: dispatcher ---- */
 
 static void end(tnr_op *op) {
+  assert(op->stage == TNR_OP_WAITING || op->stage == TNR_OP_LAUNCHED);
   op->stage = TNR_OP_ENDED;
   event_active(&op->done, EV_TIMEOUT, 1);
 }
 
 static void launch(tnr_op *op) {
   tnr_runtime *runtime = op->future.runtime;
+  assert(tnr_on_dispatcher(runtime) && op->stage == TNR_OP_WAITING);
   /* acquire: pairs with the release where it is set; `aborted` is then visible */
   if (atomic_load_explicit(&runtime->abort, memory_order_acquire) && !has_failed(op))
     tnr_future_set_error(&op->future, runtime->aborted);
@@ -567,6 +573,7 @@ void tnr_op_run(tnr_runtime *runtime, tnr_worker *worker, void *item) {
   enum { AHEAD = 3 };
   tnr_op_part *part = item;
   bool slow = false;
+  assert(tnr_thread_here()->worker_of == runtime);
   tnr_op_prefetch(tnr_ring_peek(&worker->queue, AHEAD));
   /* acquire: pairs with the release where it is set; `aborted` is then visible */
   if (atomic_load_explicit(&runtime->abort, memory_order_acquire))
@@ -606,6 +613,8 @@ void tnr_op_never_ran(tnr_op_part *part) {
   tnr_op *op = part->op;
   if (!has_failed(op))
     tnr_future_set_error(&op->future, op->future.runtime->aborted);
+  /* release: pairs with the acquire in is_running; a worker may wait for this very part */
+  atomic_fetch_sub_explicit(&op->parts_running, 1, memory_order_release);
   if (--op->parts_left == 0)
     end(op);
 }
@@ -637,6 +646,7 @@ static void finish_outputs(tnr_op *op) {
 
 static void complete(tnr_op *op) {
   tnr_runtime *runtime = op->future.runtime;
+  assert(tnr_on_dispatcher(runtime) && op->stage == TNR_OP_ENDED);
   tnr_count(&runtime->completed);
   if (has_failed(op))
     tnr_count(&runtime->failed);

@@ -32,14 +32,14 @@ static const tnr_storage *unfinished(const tnr_object *result) {
 }
 
 tnr_storage_state tnr_result_state(const tnr_object *result, tnr_error **error) {
-  const tnr_storage *storage = unfinished(result);
-  *error = NULL;
-  if (!storage)
-    return TNR_STORAGE_COMPLETE;
-  tnr_storage_state state = tnr_storage_get_state(storage);
-  if (state == TNR_STORAGE_FAILED)
-    *error = (tnr_error *)storage->error;
-  return state;
+  const tnr_storage *storage;
+  tnr_storage_state state = TNR_STORAGE_COMPLETE;
+  /* one that completes between the two looks says nothing of those behind it */
+  while ((storage = unfinished(result)) &&
+         (state = tnr_storage_get_state(storage)) == TNR_STORAGE_COMPLETE) {
+  }
+  *error = storage && state == TNR_STORAGE_FAILED ? (tnr_error *)storage->error : NULL;
+  return storage ? state : TNR_STORAGE_COMPLETE;
 }
 
 static void follow_on(tnr_listener *listener) {

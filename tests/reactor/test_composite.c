@@ -382,6 +382,38 @@ static void an_input_that_failed_fails_a_late_composite_with_its_error(void **st
   assert_ptr_equal(tnr_future_error(after), tnr_future_error(failed));
 }
 
+typedef struct countdown_attrs {
+  int64_t left;
+} countdown_attrs;
+
+static tnr_value countdown(const tnr_value *in, int in_count, const void *attrs);
+static const tnr_composite_def countdown_def = {.name = "countdown",
+                                                .attrs_size = sizeof(countdown_attrs),
+                                                .needs_shapes = true,
+                                                .body = countdown};
+
+/* Like a decoding loop: each round calls the next one from within. */
+static tnr_value countdown(const tnr_value *in, int in_count, const void *attrs) {
+  (void)in_count;
+  const countdown_attrs *at = attrs, next = {at->left - 1};
+  tnr_value x = rig_plus_one(in[0]);
+  return at->left == 1 ? x : tnr_call_composite(&countdown_def, TNR_HERE, &x, 1, &next);
+}
+
+static void late_composites_nest_deeply_without_a_stack(void **state) {
+  const countdown_attrs rounds = {CHECK_MANY(100000)};
+  tnr_value x = TNR_VALUE(unknown(*state, 0));
+  tnr_value f = tnr_call_composite(&countdown_def, TNR_HERE, &x, 1, &rounds);
+  assert_made(f.handle);
+  assert_ok(tnr_on(f, TNR_CREATED, rig_log, RIG_WHAT(1)));
+  assert_ok(tnr_on(f, TNR_COMPLETE, rig_log, RIG_WHAT(2)));
+  rig_open_gate();
+  assert_number(f, (float)rounds.left);
+  rig_await_log(2);
+  assert_int_equal(rig_log_at(0).what, 1);
+  assert_int_equal(rig_log_at(1).what, 2);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       rig_test(one_body_serves_plain_and_async),
@@ -397,6 +429,7 @@ int main(void) {
       rig_test(a_late_result_may_be_an_input_or_a_plain_tensor),
       rig_test(a_long_chain_of_late_composites_needs_no_stack),
       rig_test(a_failed_chain_of_late_composites_needs_no_stack_either),
+      rig_test(late_composites_nest_deeply_without_a_stack),
       rig_test(errors_name_composite_and_op_and_the_users_call),
       rig_test(errors_of_calls_that_fail_at_once_do_so_too),
       rig_test(elements_that_a_body_asks_for_in_vain_name_the_users_call),

@@ -415,6 +415,26 @@ static void many_threads_synchronize(void **state) {
   rig_threads(16, synchronize_often, *state);
 }
 
+static void *open_gate_later(void *unused) {
+  rig_sleep_ms(20);
+  rig_open_gate();
+  return unused;
+}
+
+static void it_covers_copies_that_leave_the_device(void **state) {
+  pthread_t thread;
+  for (int round = 0; round < 5; round++) {
+    rig_close_gate();
+    tnr_future *held = rig_hold(tnr_to_async(rig_tensor(rig_cpu(*state, 0), 1)));
+    tnr_future *copy = tnr_to_device(held, rig_sim(*state, 0));
+    assert_made(copy);
+    assert_int_equal(pthread_create(&thread, NULL, open_gate_later, NULL), 0);
+    assert_ok(tnr_synchronize_device(rig_cpu(*state, 0)));
+    assert_true(tnr_passed(copy, TNR_COMPLETE));
+    pthread_join(thread, NULL);
+  }
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       rig_bare_test(all_defaults_are_one_cpu),
@@ -439,6 +459,7 @@ int main(void) {
       rig_test(it_covers_ops_on_any_of_several_futures),
       rig_test(it_covers_composites_that_wait_for_shapes),
       rig_test(what_comes_later_is_not_waited_for),
+      rig_test(it_covers_copies_that_leave_the_device),
       rig_test(failures_do_not_fail_it),
       rig_test(many_threads_synchronize),
   };

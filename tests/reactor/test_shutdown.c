@@ -349,10 +349,54 @@ static void submitting_races_with_the_end(void **state) {
   }
 }
 
+/* Where a worker itself waits for an op of another device that never gets to its worker. */
+static void aborting_frees_workers_that_wait_for_others(void **state) {
+  (void)state;
+  const tnr_sim_config slow = {.launch_ns = 2000000};
+  const tnr_device_config devices = {tnr_sim_driver(), 2, &slow};
+  const tnr_runtime_options options = {
+      .devices = &devices, .device_configs = 1, .worker_waits = true};
+  tnr_runtime *runtime = tnr_runtime_create(&options);
+  assert_made(runtime);
+  assert_ok(tnr_scope_open());
+  tnr_device *there = tnr_runtime_device_at(runtime, 1);
+  tnr_future *f = tnr_to_async(rig_tensor(tnr_runtime_device_at(runtime, 0), 1));
+  for (int i = 0; i < 1500; i++)
+    f = tnr_relu(f);
+  f = tnr_relu(tnr_to_device(f, there));
+  assert_made(f);
+  rig_sleep_ms(50);
+  assert_ok(tnr_runtime_destroy(runtime, TNR_ABORT));
+  assert_int_equal(tnr_error_code(tnr_future_error(f)), TNR_ECANCELED);
+  assert_ok(tnr_scope_close());
+}
+
+static void workers_that_wait_for_others_compute_the_same(void **state) {
+  (void)state;
+  const tnr_device_config devices = {tnr_cpu_driver(), 3, NULL};
+  const tnr_runtime_options options = {
+      .devices = &devices, .device_configs = 1, .worker_waits = true};
+  tnr_runtime *runtime = tnr_runtime_create(&options);
+  assert_made(runtime);
+  assert_ok(tnr_scope_open());
+  tnr_future *f = tnr_to_async(rig_tensor(tnr_runtime_device_at(runtime, 0), 0)), *first = f;
+  for (int i = 1; i <= CHECK_MANY(3000); i++)
+    f = rig_plus_one(tnr_to_device(f, tnr_runtime_device_at(runtime, i % 3)));
+  tnr_future *failed = rig_fail(first),
+             *descendant = rig_plus_one(tnr_to_device(failed, tnr_runtime_device_at(runtime, 2)));
+  assert_number(f, (float)CHECK_MANY(3000));
+  assert_int_equal(tnr_wait(descendant, TNR_COMPLETE, INT64_MAX), TNR_EKERNEL);
+  assert_ptr_equal(tnr_future_error(descendant), tnr_future_error(failed));
+  assert_ok(tnr_scope_close());
+  assert_nothing_left(runtime);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       rig_bare_test(draining_runs_everything_to_its_end),
       rig_bare_test(aborting_ends_everything_at_once),
+      rig_bare_test(aborting_frees_workers_that_wait_for_others),
+      rig_bare_test(workers_that_wait_for_others_compute_the_same),
       rig_bare_test(handles_may_go_before_the_runtime),
       rig_bare_test(handles_may_go_after_it_on_any_thread),
       rig_bare_test(every_kind_of_handle_outlives_the_runtime),

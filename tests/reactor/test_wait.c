@@ -291,6 +291,29 @@ static void many_threads_wait_for_one_future(void **state) {
   }
 }
 
+static tnr_status got_code;
+static atomic_int got_called;
+
+static void get_when_created(tnr_value future, void *user) {
+  *(bool *)user = tnr_passed(future, TNR_CREATED);
+  tnr_value got = tnr_get(future);
+  got_code = got.handle ? TNR_OK : tnr_error_code(tnr_error());
+  tnr_release(got.handle);
+  atomic_fetch_add(&got_called, 1);
+}
+
+static void a_failure_before_created_is_told_with_its_own_error(void **state) {
+  bool passed = false;
+  atomic_store(&got_called, 0);
+  tnr_future *held = rig_hold(tnr_to_async(rig_tensor(rig_cpu(*state, 0), 1)));
+  tnr_future *wrong = tnr_reshape(held, .shape = TNR_SHAPE(3));
+  assert_ok(tnr_on(wrong, TNR_CREATED, get_when_created, &passed));
+  rig_open_gate();
+  rig_await(&got_called, 1);
+  assert_true(passed);
+  assert_int_equal(got_code, TNR_ESHAPE);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       rig_test(get_waits_for_created_only),
@@ -308,6 +331,7 @@ int main(void) {
       rig_test(no_blocking_call_blocks_the_dispatcher),
       rig_test(no_blocking_call_blocks_a_worker),
       rig_test(what_is_there_can_be_got_on_the_dispatcher),
+      rig_test(a_failure_before_created_is_told_with_its_own_error),
       rig_test(many_threads_wait_for_one_future),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

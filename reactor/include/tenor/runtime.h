@@ -70,7 +70,8 @@ TNR_API tnr_device *tnr_runtime_device_at(const tnr_runtime *runtime, int index)
 TNR_API tnr_device *tnr_runtime_device(tnr_runtime *runtime, const char *name) TNR_MUST_USE;
 
 /* Waits until everything that was submitted to the device before this call is complete: ops that
- * still wait for other devices, and copies to and from it, included. TNR_OK even if some failed. */
+ * still wait for other devices, and all copies between devices, included. TNR_OK even if some
+ * failed. */
 TNR_API tnr_status tnr_synchronize_device(tnr_device *device);
 
 /* Counters since creation; zeroes for NULL. Any thread; each is exact, together they may be a

@@ -24,12 +24,10 @@ TNR_API void *tnr_keep_handle(void *handle);
 #ifdef __cplusplus
 }
 template <class T> static inline T *tnr_keep(T *handle) {
-  tnr_keep_handle(handle);
-  return handle;
+  return static_cast<T *>(tnr_keep_handle(handle));
 }
 static inline tnr_value tnr_keep(tnr_value value) {
-  tnr_keep_handle(value.handle);
-  return value;
+  return tnr_keep_handle(value.handle) ? value : tnr_value{TNR_VALUE_NONE, NULL};
 }
 #else
 TNR_API tnr_value tnr_keep_value(tnr_value value);
