@@ -116,7 +116,7 @@ static inline tnr_pool_bin *tnr_pool_own_bin(tnr_pool *pool, size_t bytes) {
 }
 
 /* relaxed: one writer at a time, and readers want no ordering */
-static inline void tnr_pool_count(_Atomic uint64_t *counter) {
+static inline void tnr_count(_Atomic uint64_t *counter) {
   atomic_store_explicit(counter, atomic_load_explicit(counter, memory_order_relaxed) + 1,
                         memory_order_relaxed);
 }
@@ -136,7 +136,7 @@ static inline void *tnr_pool_bin_take(tnr_pool_bin *bin, size_t bytes) {
     return NULL;
   bin->free = taken->next;
   bin->count--;
-  tnr_pool_count(&bin->allocated);
+  tnr_count(&bin->allocated);
   if (taken->next_batch == TNR_BLOCK_NEVER_USED)
     atomic_store_explicit(&bin->fresh, bin->fresh + 1, memory_order_relaxed);
   if (bytes <= HANDLES_MAX)
@@ -150,7 +150,7 @@ static inline void tnr_pool_bin_put(tnr_pool_bin *bin, void *block) {
   freed->next_batch = NULL;
   bin->free = freed;
   bin->count++;
-  tnr_pool_count(&bin->freed);
+  tnr_count(&bin->freed);
 }
 
 /* A block of at least `bytes`, aligned to 64 bytes, contents unspecified; NULL when out of memory.

@@ -286,9 +286,7 @@ static tnr_value defer(tnr_runtime *runtime, const tnr_composite_def *def, tnr_s
     return tnr_value_adopt(tnr_future_value(&made->future));
   tnr_object_release(&made->future.object);
   tnr_object_release(&made->future.object);
-  tnr_error_raise_at(def->name, site, status,
-                     status == TNR_ECLOSED ? "the runtime has been closed"
-                                           : "out of memory for the dispatcher's inbox");
+  tnr_error_raise_at(def->name, site, status, "%s", tnr_dispatcher_refusal(status));
   return none;
 }
 

@@ -52,6 +52,11 @@ static bool may_submit_late(const tnr_runtime *runtime) {
   return tnr_on_dispatcher(runtime) && runtime->in_body;
 }
 
+const char *tnr_dispatcher_refusal(tnr_status status) {
+  return status == TNR_ECLOSED ? "the runtime has been closed"
+                               : "out of memory for the dispatcher's inbox";
+}
+
 bool tnr_dispatcher_takes(const tnr_runtime *runtime) {
   /* acquire: pairs with the release in tnr_dispatcher_close */
   return !atomic_load_explicit(&runtime->close_requested, memory_order_acquire) ||

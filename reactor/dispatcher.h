@@ -28,6 +28,9 @@ tnr_status tnr_dispatcher_put_message(tnr_runtime *runtime, tnr_message *message
 /* Dispatcher: the same for what belongs to something that was taken before the end. */
 tnr_status tnr_dispatcher_put_always(tnr_runtime *runtime, tnr_message *message) TNR_MUST_USE;
 
+/* The reason to give for what was not taken. */
+const char *tnr_dispatcher_refusal(tnr_status status);
+
 /* Any thread: false once the runtime is closed for this thread. */
 bool tnr_dispatcher_takes(const tnr_runtime *runtime);
 

@@ -265,9 +265,7 @@ static tnr_future *join_submit(join *made, const char *op, tnr_site site,
     return &made->future;
   tnr_object_release(&made->future.object);
   tnr_object_release(&made->future.object);
-  tnr_error_raise_at(op, site, status,
-                     status == TNR_ECLOSED ? "the runtime has been closed"
-                                           : "out of memory for the dispatcher's inbox");
+  tnr_error_raise_at(op, site, status, "%s", tnr_dispatcher_refusal(status));
   return NULL;
 }
 

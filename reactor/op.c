@@ -109,9 +109,7 @@ tnr_status tnr_op_submit(tnr_op *op) {
   tnr_status status = tnr_dispatcher_put_op(op->future.runtime, op);
   if (status == TNR_OK)
     return TNR_OK;
-  tnr_error_raise_at(op->def->name, tnr_op_site(op), status,
-                     status == TNR_ECLOSED ? "the runtime has been closed"
-                                           : "out of memory for the dispatcher's inbox");
+  tnr_error_raise_at(op->def->name, tnr_op_site(op), status, "%s", tnr_dispatcher_refusal(status));
   tnr_op_give_up(op);
   return status;
 }

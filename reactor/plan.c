@@ -293,12 +293,6 @@ static void link_newest(tnr_plan_cache *cache, tnr_plan *plan) {
   cache->newest = plan;
 }
 
-/* relaxed: the worker alone writes these */
-static void count(_Atomic uint64_t *counter) {
-  atomic_store_explicit(counter, atomic_load_explicit(counter, memory_order_relaxed) + 1,
-                        memory_order_relaxed);
-}
-
 static void evict(tnr_plan_cache *cache) {
   tnr_plan *plan = cache->oldest, **link = bucket_of(cache, plan->hash);
   while (*link != plan)
@@ -307,7 +301,7 @@ static void evict(tnr_plan_cache *cache) {
   unlink_by_use(cache, plan);
   tnr_plan_destroy(plan);
   cache->count--;
-  count(&cache->device->program_evictions);
+  tnr_count(&cache->device->program_evictions);
 }
 
 static void insert(tnr_plan_cache *cache, tnr_plan *plan, uint64_t hash) {
@@ -334,7 +328,7 @@ tnr_status tnr_plan_get(tnr_plan_cache *cache, const tnr_op_def *def, const void
                         tnr_tensor *const *in, int in_count, tnr_plan **out, tnr_fault *fault) {
   tnr_plan *plan = cache->newest;
   if (plan && is_for(plan, def, attrs, in, in_count)) { /* the common case costs no hash */
-    count(&cache->device->program_hits);
+    tnr_count(&cache->device->program_hits);
     *out = plan;
     return TNR_OK;
   }
@@ -343,11 +337,11 @@ tnr_status tnr_plan_get(tnr_plan_cache *cache, const tnr_op_def *def, const void
   if (plan) {
     unlink_by_use(cache, plan);
     link_newest(cache, plan);
-    count(&cache->device->program_hits);
+    tnr_count(&cache->device->program_hits);
     *out = plan;
     return TNR_OK;
   }
-  count(&cache->device->program_misses);
+  tnr_count(&cache->device->program_misses);
   tnr_status status = tnr_plan_new(def, attrs, in, in_count, &plan, fault);
   if (status != TNR_OK)
     return status;

@@ -392,8 +392,7 @@ static tnr_wait *sync_begin(tnr_runtime *runtime, tnr_lane *lane) {
   free(request);
   tnr_wait_release(wait); /* the dispatcher's */
   tnr_wait_release(wait);
-  tnr_error_raise(status, status == TNR_ECLOSED ? "the runtime has been closed"
-                                                : "out of memory for the dispatcher's inbox");
+  tnr_error_raise(status, "%s", tnr_dispatcher_refusal(status));
   return NULL;
 }
 

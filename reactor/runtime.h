@@ -50,10 +50,4 @@ static inline tnr_lane *tnr_lane_of(const tnr_device *device) {
 /* True on the dispatcher thread of this runtime. */
 bool tnr_on_dispatcher(const tnr_runtime *runtime);
 
-/* Counts one; relaxed, single writer. */
-static inline void tnr_count(_Atomic uint64_t *counter) {
-  atomic_store_explicit(counter, atomic_load_explicit(counter, memory_order_relaxed) + 1,
-                        memory_order_relaxed);
-}
-
 #endif

@@ -141,8 +141,7 @@ tnr_future *tnr_source_new(tnr_object *of) {
     return &made->future;
   tnr_object_release(&made->future.object);
   tnr_object_release(&made->future.object);
-  tnr_error_raise(status, status == TNR_ECLOSED ? "the runtime has been closed"
-                                                : "out of memory for the dispatcher's inbox");
+  tnr_error_raise(status, "%s", tnr_dispatcher_refusal(status));
   return NULL;
 }
 

@@ -45,9 +45,7 @@ static tnr_waits_for until_moment(tnr_moment moment) {
 }
 
 static tnr_status put_failed(tnr_status status) {
-  return tnr_error_raise(status, status == TNR_ECLOSED
-                                     ? "the runtime has been closed"
-                                     : "out of memory for the dispatcher's inbox");
+  return tnr_error_raise(status, "%s", tnr_dispatcher_refusal(status));
 }
 
 /* Takes over the reference to the future, also when it fails. */
