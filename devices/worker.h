@@ -30,8 +30,8 @@ struct tnr_worker {
   pthread_t thread;     /* immutable after create */
   tnr_ring queue;       /* dispatcher → worker */
   tnr_ring done;        /* worker → dispatcher */
-  tnr_parker parker;    /* the worker sleeps, the dispatcher wakes */
-  atomic_bool stop;     /* atomic */
+  _Alignas(64) tnr_parker parker; /* the worker sleeps, the dispatcher wakes */
+  atomic_bool stop;               /* atomic */
 };
 
 /* How many items may be in the worker's hands at once: each takes one place in `queue`, and up to

@@ -13,10 +13,6 @@
  * then, and none waits long for another. */
 enum { SUBMISSIONS_A_TURN = 64, SIGNALS_A_TURN = 64, PREFETCH_AHEAD = 4 };
 
-bool tnr_on_dispatcher(const tnr_runtime *runtime) {
-  return tnr_thread_here()->dispatcher_of == runtime;
-}
-
 /* ---- into the inbox: any thread ---- */
 
 static void write_wake_fd(tnr_runtime *runtime) {
@@ -64,7 +60,12 @@ bool tnr_dispatcher_takes(const tnr_runtime *runtime) {
 }
 
 tnr_status tnr_dispatcher_put_op(tnr_runtime *runtime, tnr_op *op) {
-  return put_result(runtime, tnr_inbox_put_op(&runtime->inbox, op, may_submit_late(runtime)));
+  tnr_inbox_result result = tnr_inbox_put_op(&runtime->inbox, op, false);
+  if (result == TNR_INBOX_TAKEN)
+    return TNR_OK;
+  if (result == TNR_INBOX_CLOSED && may_submit_late(runtime))
+    result = tnr_inbox_put_op(&runtime->inbox, op, true);
+  return put_result(runtime, result);
 }
 
 tnr_status tnr_dispatcher_put_message(tnr_runtime *runtime, tnr_message *message) {
@@ -78,23 +79,24 @@ tnr_status tnr_dispatcher_put_always(tnr_runtime *runtime, tnr_message *message)
 
 /* ---- one turn: dispatcher ---- */
 
-static void take_signals_of(tnr_runtime *runtime, tnr_worker *worker) {
+static void take_signals_of(tnr_lane *lane) {
+  tnr_worker *worker = &lane->device->worker;
   uint32_t waiting = tnr_ring_look(&worker->done);
   for (int taken = 0; waiting > 0 && taken < SIGNALS_A_TURN; waiting--, taken++) {
-    tnr_op_prefetch(tnr_ring_peek(&worker->done, PREFETCH_AHEAD));
-    tnr_op_take_signal(runtime, tnr_ring_pop(&worker->done));
+    tnr_op_item_prefetch(tnr_ring_peek(&worker->done, PREFETCH_AHEAD));
+    tnr_op_take_signal(lane, (tnr_op_item)tnr_ring_pop(&worker->done));
   }
 }
 
 /* worker → dispatcher: activates the completion events of what has finished. */
 static void take_signals(tnr_runtime *runtime) {
   for (int i = 0; i < runtime->machine.count; i++)
-    take_signals_of(runtime, &runtime->machine.devices[i]->worker);
+    take_signals_of(&runtime->lanes[i]);
 }
 
 static void prefetch_submission(uintptr_t item) {
   if (item && !(item & 1))
-    tnr_op_prefetch(&((tnr_op *)item)->part);
+    tnr_op_prefetch((tnr_op *)item);
 }
 
 /* any thread → dispatcher */
@@ -109,6 +111,7 @@ static bool take_submissions(tnr_runtime *runtime) {
       ((tnr_message *)(item - 1))->handle((tnr_message *)(item - 1));
     else
       tnr_op_resolve((tnr_op *)item);
+    tnr_op_launch_ready(runtime); /* so that the next one finds what it needs on the queue */
   }
   return item != 0;
 }
@@ -205,6 +208,7 @@ static void *dispatcher_main(void *argument) {
     bool more = take_submissions(runtime);
     tnr_op_launch_ready(runtime);
     fire_events(runtime);
+    tnr_op_drop_inputs(runtime);
     publish_launches(runtime);
     if (!more)
       rest(runtime);

@@ -189,6 +189,7 @@ void tnr_future_complete(tnr_future *future) {
     tnr_future_tell_created(future);
   }
   future->created_told = true;
-  set_state(future, TNR_FUTURE_COMPLETE);
+  /* release: pairs with tnr_future_get_state */
+  atomic_store_explicit(&future->state, TNR_FUTURE_COMPLETE, memory_order_release);
   call_waiters(future, TNR_UNTIL_COMPLETE);
 }

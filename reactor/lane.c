@@ -9,7 +9,7 @@ void tnr_lane_init(tnr_lane *lane, tnr_device *device) {
 
 static void hand_over(tnr_lane *lane, tnr_op_part *part) {
   enum { PUBLISH_EVERY = 64 };
-  tnr_ring_push(&lane->device->worker.queue, part);
+  tnr_ring_push(&lane->device->worker.queue, (void *)tnr_op_item_of(part));
   lane->unpublished = true;
   if (++lane->in_hand % PUBLISH_EVERY == 0)
     tnr_lane_publish(lane);
@@ -31,7 +31,10 @@ void tnr_lane_returned(tnr_lane *lane) {
   if (!part)
     return;
   lane->first = part->next;
-  tnr_op_prefetch(lane->first); /* it may have waited for long */
+  if (lane->first) { /* it may have waited for long */
+    tnr_prefetch(lane->first);
+    tnr_op_prefetch(lane->first->op);
+  }
   hand_over(lane, part);
 }
 

@@ -120,9 +120,11 @@ static void finish_lanes(tnr_runtime *runtime) {
 }
 
 static tnr_status make_lanes(tnr_runtime *runtime, int program_cache, tnr_fault *fault) {
-  runtime->lanes = calloc((size_t)runtime->machine.count, sizeof *runtime->lanes);
+  size_t bytes = (size_t)runtime->machine.count * sizeof *runtime->lanes;
+  runtime->lanes = aligned_alloc(_Alignof(tnr_lane), bytes);
   if (!runtime->lanes)
     return tnr_fail(fault, TNR_ENOMEM, "out of memory for %d queues", runtime->machine.count);
+  memset(runtime->lanes, 0, bytes);
   tnr_lane_init(&runtime->nowhere, NULL);
   for (int i = 0; i < runtime->machine.count; i++) {
     tnr_lane *lane = &runtime->lanes[i];
@@ -135,16 +137,20 @@ static tnr_status make_lanes(tnr_runtime *runtime, int program_cache, tnr_fault 
 
 /* ---- workers ---- */
 
+static tnr_lane *lane_of_worker(tnr_runtime *runtime, const tnr_worker *worker) {
+  return &runtime->lanes[worker->slot.index - 1];
+}
+
 static void worker_starts(void *user, tnr_worker *worker) {
   tnr_runtime *runtime = user;
-  tnr_device *device = runtime->machine.devices[worker->slot.index - 1];
+  const tnr_device *device = lane_of_worker(runtime, worker)->device;
   tnr_thread_here()->worker_of = runtime;
   if (device->driver->worker_start)
     device->driver->worker_start(device->state);
 }
 
 static void worker_runs(void *user, tnr_worker *worker, void *item) {
-  tnr_op_run(user, worker, item);
+  tnr_op_run(lane_of_worker(user, worker), (tnr_op_item)item);
 }
 
 static void worker_finishes(void *user, tnr_worker *worker) {
@@ -195,7 +201,7 @@ no_lanes:
 tnr_runtime *tnr_runtime_create(const tnr_runtime_options *options) {
   tnr_fault fault = {TNR_ENOMEM, "out of memory for a runtime"};
   settings set = {0};
-  tnr_runtime *runtime = aligned_alloc(64, (sizeof *runtime + 63) / 64 * 64);
+  tnr_runtime *runtime = aligned_alloc(_Alignof(tnr_runtime), sizeof *runtime);
   if (runtime) {
     memset(runtime, 0, sizeof *runtime);
     runtime->wake_fd = -1;

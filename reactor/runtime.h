@@ -10,33 +10,41 @@
 #include "inbox.h"
 #include "lane.h"
 #include "op.h"
+#include "thread.h"
 
+/* What different threads write stands on cache lines of its own. */
 struct tnr_runtime {
   tnr_machine machine;
-  tnr_lane *lanes;   /* [machine.count]; see there */
-  tnr_lane nowhere;  /* dispatcher only: no queue, but the epochs of what has no device yet */
-  int64_t spin_ns;   /* immutable after create */
-  bool worker_waits; /* immutable after create */
 
-  /* The dispatcher's side. */
-  pthread_t dispatcher;                  /* immutable after create */
-  struct event_base *base;               /* dispatcher only */
-  struct event *wake_event;              /* dispatcher only: reads wake_fd */
-  int wake_fd;                           /* immutable after create: an eventfd */
-  tnr_parker sleep;                      /* the dispatcher sleeps, anybody wakes */
-  tnr_inbox inbox;                       /* any thread → dispatcher */
-  tnr_op_part *ready_first, *ready_last; /* dispatcher only: nothing missing, to be launched */
-  uint64_t in_flight;          /* dispatcher only: ops, and other futures that wait for something */
+  /* Read by everybody, hardly ever written. */
+  _Alignas(64) tnr_lane *lanes; /* [machine.count]; see there */
+  int64_t spin_ns;              /* immutable after create */
+  bool worker_waits;            /* immutable after create */
   atomic_bool close_requested; /* atomic: no more calls; the dispatcher ends when all is complete */
-  bool aborting;               /* dispatcher only: what was queued has been taken back */
-  bool in_body;                /* dispatcher only: a composite's body runs, and may still submit */
   atomic_bool abort;           /* atomic: what has not started fails */
   tnr_error *aborted;          /* written before abort: the error of what fails so */
+  pthread_t dispatcher;        /* immutable after create */
+  int wake_fd;                 /* immutable after create: an eventfd */
+
+  _Alignas(64) tnr_parker sleep; /* the dispatcher sleeps, anybody wakes */
+  _Atomic uint64_t wakes;        /* atomic, relaxed: counted by whoever wakes the dispatcher */
+
+  tnr_inbox inbox; /* any thread → dispatcher */
+
+  /* dispatcher only */
+  _Alignas(64) struct event_base *base;
+  struct event *wake_event;              /* reads wake_fd */
+  tnr_op_part *ready_first, *ready_last; /* nothing missing, to be launched */
+  uint64_t in_flight;                    /* ops, and other futures that wait for something */
+  tnr_object
+      *dropped;     /* an input of completed ops, and how many references they held: given back */
+  uint32_t drops;   /* together, since weights are the input of many ops in turn */
+  bool aborting;    /* what was queued has been taken back */
+  bool in_body;     /* a composite's body runs, and may still submit */
+  tnr_lane nowhere; /* no queue, but the epochs of what has no device yet */
 
   /* atomic, relaxed: written by the dispatcher alone, read by whoever asks */
   _Atomic uint64_t submitted, completed, failed;
-  /* atomic, relaxed: counted by whoever wakes the dispatcher */
-  _Atomic uint64_t wakes;
 };
 
 static inline tnr_runtime *tnr_runtime_of_mesh(const tnr_mesh *mesh) {
@@ -48,6 +56,8 @@ static inline tnr_lane *tnr_lane_of(const tnr_device *device) {
 }
 
 /* True on the dispatcher thread of this runtime. */
-bool tnr_on_dispatcher(const tnr_runtime *runtime);
+static inline bool tnr_on_dispatcher(const tnr_runtime *runtime) {
+  return tnr_thread_here()->dispatcher_of == runtime;
+}
 
 #endif

@@ -5,8 +5,7 @@
 #include "error.h"
 #include "scope.h"
 
-/* initial-exec: read on every call, also in the shared library */
-static _Thread_local tnr_thread here __attribute__((tls_model("initial-exec")));
+_Thread_local tnr_thread tnr_thread_own;
 static pthread_once_t key_once = PTHREAD_ONCE_INIT;
 static pthread_key_t key;
 static bool have_key;
@@ -21,10 +20,6 @@ static void thread_ends(void *value) {
 
 static void make_key(void) {
   have_key = pthread_key_create(&key, thread_ends) == 0;
-}
-
-tnr_thread *tnr_thread_here(void) {
-  return &here;
 }
 
 void tnr_thread_clean_up_at_end(tnr_thread *thread) {
