@@ -11,7 +11,7 @@
 
 /* How much of each queue one turn takes: what is touched twice in a turn is still in the cache
  * then, and none waits long for another. */
-enum { SUBMISSIONS_A_TURN = 64, SIGNALS_A_TURN = 64, PREFETCH_AHEAD = 4 };
+enum { SUBMISSIONS_A_TURN = 64, SIGNALS_A_TURN = 64, LETTERS_A_TURN = 64, PREFETCH_AHEAD = 4 };
 
 /* ---- into the inbox: any thread ---- */
 
@@ -116,6 +116,12 @@ static bool take_submissions(tnr_runtime *runtime) {
   return item != 0;
 }
 
+/* any thread → dispatcher: what waited for what had passed already, and other letters. */
+static void take_mail(tnr_runtime *runtime) {
+  if (tnr_mailbox_has_letters(&runtime->mail))
+    (void)tnr_mailbox_deliver(&runtime->mail, LETTERS_A_TURN, INT64_MAX);
+}
+
 /* Completion events fire: callbacks run, dependents are resolved. */
 static void fire_events(tnr_runtime *runtime) {
   (void)event_base_loop(runtime->base, EVLOOP_ONCE | EVLOOP_NONBLOCK);
@@ -148,7 +154,8 @@ static bool find_work_soon(tnr_runtime *runtime) {
   int64_t end = tnr_now_ns() + runtime->spin_ns;
   do {
     for (int i = 0; i < 16; i++) {
-      if (has_signals(runtime) || tnr_inbox_is_ripe(&runtime->inbox))
+      if (has_signals(runtime) || tnr_mailbox_has_letters(&runtime->mail) ||
+          tnr_inbox_is_ripe(&runtime->inbox))
         return true;
       tnr_cpu_relax();
     }
@@ -174,7 +181,8 @@ static bool is_over(tnr_runtime *runtime) {
     return false;
   if (!runtime->aborting && atomic_load_explicit(&runtime->abort, memory_order_acquire))
     take_back_launches(runtime);
-  return runtime->in_flight == 0 && tnr_inbox_is_empty(&runtime->inbox);
+  return runtime->in_flight == 0 && tnr_inbox_is_empty(&runtime->inbox) &&
+         tnr_mailbox_close(&runtime->mail);
 }
 
 /* Sleeps in the event base until there is something to do. */
@@ -183,7 +191,7 @@ static void rest(tnr_runtime *runtime) {
     return;
   tnr_parker_prepare(&runtime->sleep);
   if (!is_over(runtime) && tnr_inbox_sleep(&runtime->inbox)) {
-    if (!has_signals(runtime) && !has_events(runtime))
+    if (!has_signals(runtime) && !has_events(runtime) && !tnr_mailbox_has_letters(&runtime->mail))
       (void)event_base_loop(runtime->base, EVLOOP_ONCE);
     tnr_inbox_awake(&runtime->inbox);
   }
@@ -205,14 +213,17 @@ static void *dispatcher_main(void *argument) {
   tnr_thread_here()->dispatcher_of = runtime;
   while (!is_over(runtime)) {
     take_signals(runtime);
+    take_mail(runtime);
     bool more = take_submissions(runtime);
     tnr_op_launch_ready(runtime);
     fire_events(runtime);
     tnr_op_drop_inputs(runtime);
+    tnr_mailbox_raise_all(runtime);
     publish_launches(runtime);
     if (!more)
       rest(runtime);
   }
+  tnr_mailbox_raise_all(runtime);
   return NULL;
 }
 

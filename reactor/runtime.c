@@ -205,12 +205,14 @@ tnr_runtime *tnr_runtime_create(const tnr_runtime_options *options) {
   if (runtime) {
     memset(runtime, 0, sizeof *runtime);
     runtime->wake_fd = -1;
+    tnr_mailbox_init(&runtime->mail, runtime, TNR_MAILBOX_OF_DISPATCHER);
     if (settle(options, &set, &fault) == TNR_OK) {
       runtime->spin_ns = set.spin_ns;
       runtime->worker_waits = set.worker_waits;
       if (start(runtime, &set, &fault) == TNR_OK)
         return runtime;
     }
+    tnr_mailbox_finish(&runtime->mail);
     free(runtime);
   }
   tnr_error_set(tnr_error_new(&(tnr_error_context){.op = "runtime_create"}, &fault));
@@ -225,6 +227,7 @@ static void runtime_free(void *user) {
   tnr_machine_finish(&runtime->machine);
   if (runtime->aborted)
     tnr_object_release(tnr_error_object(runtime->aborted));
+  tnr_mailbox_finish(&runtime->mail);
   free(runtime);
 }
 

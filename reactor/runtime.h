@@ -9,6 +9,7 @@
 #include "../devices/machine.h"
 #include "inbox.h"
 #include "lane.h"
+#include "mailbox.h"
 #include "op.h"
 #include "thread.h"
 
@@ -29,19 +30,22 @@ struct tnr_runtime {
   _Alignas(64) tnr_parker sleep; /* the dispatcher sleeps, anybody wakes */
   _Atomic uint64_t wakes;        /* atomic, relaxed: counted by whoever wakes the dispatcher */
 
-  tnr_inbox inbox; /* any thread → dispatcher */
+  tnr_inbox inbox;  /* any thread → dispatcher */
+  tnr_mailbox mail; /* any thread → dispatcher: what must not fail */
 
   /* dispatcher only */
   _Alignas(64) struct event_base *base;
   struct event *wake_event;              /* reads wake_fd */
   tnr_op_part *ready_first, *ready_last; /* nothing missing, to be launched */
   uint64_t in_flight;                    /* ops, and other futures that wait for something */
-  tnr_object
-      *dropped;     /* an input of completed ops, and how many references they held: given back */
-  uint32_t drops;   /* together, since weights are the input of many ops in turn */
-  bool aborting;    /* what was queued has been taken back */
-  bool in_body;     /* a composite's body runs, and may still submit */
-  tnr_lane nowhere; /* no queue, but the epochs of what has no device yet */
+  /* An input of completed ops, and how many references they held: given back together, since
+   * weights are the input of many ops in turn. */
+  tnr_object *dropped;
+  uint32_t drops;
+  tnr_mailbox *unraised; /* filled in this turn, to be told */
+  bool aborting;         /* what was queued has been taken back */
+  bool in_body;          /* a composite's body runs, and may still submit */
+  tnr_lane nowhere;      /* no queue, but the epochs of what has no device yet */
 
   /* atomic, relaxed: written by the dispatcher alone, read by whoever asks */
   _Atomic uint64_t submitted, completed, failed;

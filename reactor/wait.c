@@ -3,7 +3,7 @@
 #include <stdlib.h>
 
 #include "call.h"
-#include "callback.h"
+#include "continuation.h"
 #include "dispatcher.h"
 #include "error.h"
 #include "scope.h"
@@ -36,9 +36,7 @@ typedef struct tnr_wait {
   _Atomic uint32_t refs; /* atomic: the blocked thread's, the dispatcher's */
   atomic_bool over;      /* atomic */
   tnr_parker parker;     /* the blocked thread sleeps, the dispatcher wakes */
-  tnr_registration *by;  /* dispatcher only once it is put: what will end the wait; NULL once it
-                          * has */
-  tnr_message withdraw;
+  tnr_continuation by;   /* what will end the wait, where that is a future */
 } tnr_wait;
 
 /* Not from the runtime's pool: the dispatcher gives its reference back after the thread has gone
@@ -90,29 +88,11 @@ tnr_status tnr_wait_refused(const tnr_runtime *runtime, const char *what) {
   return TNR_OK;
 }
 
-static void end_wait(tnr_value future, void *user) {
-  (void)future;
-  ((tnr_wait *)user)->by = NULL;
-  tnr_wait_end(user);
-}
-
-/* The blocked thread has given up: nothing is left in the future's chain. */
-static void withdraw_arrives(tnr_message *message) {
-  tnr_wait *wait = (tnr_wait *)((char *)message - offsetof(tnr_wait, withdraw));
-  tnr_registration *made = wait->by;
-  if (made) {
-    tnr_registration_withdraw(made);
-    tnr_wait_release(wait); /* what would have ended it */
-  }
-  tnr_wait_release(wait);
-}
-
-/* Consumes the blocked thread's reference. A registration that cannot be withdrawn ends by itself.
- */
-static void give_up(tnr_wait *wait, tnr_runtime *runtime) {
-  wait->withdraw.handle = withdraw_arrives;
-  if (tnr_dispatcher_put_message(runtime, &wait->withdraw) != TNR_OK)
-    tnr_wait_release(wait);
+/* Dispatcher. */
+static void end_wait(tnr_letter *letter) {
+  tnr_continuation *by = tnr_continuation_of(letter);
+  tnr_object_release(&by->future->object); /* which the blocked thread holds as well */
+  tnr_wait_end(by->user);
 }
 
 /* Looks for a while before it sleeps: results are often about to come. */
@@ -135,18 +115,17 @@ static tnr_status sleep_until(tnr_future *future, tnr_moment moment, int64_t dea
   tnr_wait *wait = tnr_wait_new();
   if (!wait)
     return tnr_error_raise(TNR_ENOMEM, "out of memory for waiting");
-  wait->by = tnr_registration_new(tnr_retain(future), moment, end_wait, wait);
-  if (!wait->by || tnr_registration_put(wait->by) != TNR_OK) {
+  tnr_continuation_init(&wait->by, NULL, wait);
+  tnr_status status = tnr_continuation_put(&wait->by, future, moment, NULL, end_wait);
+  if (status != TNR_OK) {
     tnr_wait_release(wait); /* the dispatcher's */
-    tnr_wait_release(wait);
-    return tnr_error_code(tnr_error());
+  } else if (!tnr_wait_sleep(wait, deadline)) {
+    if (tnr_detach(&wait->by))
+      tnr_wait_release(wait); /* what would have ended it */
+    status = tnr_error_raise(TNR_ETIMEDOUT, "the time to wait for a future ran out");
   }
-  if (tnr_wait_sleep(wait, deadline)) {
-    tnr_wait_release(wait);
-    return TNR_OK;
-  }
-  give_up(wait, future->runtime);
-  return tnr_error_raise(TNR_ETIMEDOUT, "the time to wait for a future ran out");
+  tnr_wait_release(wait);
+  return status;
 }
 
 static tnr_status block(tnr_future *future, tnr_moment moment, int64_t deadline) {

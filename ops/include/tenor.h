@@ -2,8 +2,10 @@
 #ifndef TENOR_H
 #define TENOR_H
 
+#include <tenor/callback.h>
 #include <tenor/error.h>
 #include <tenor/future.h>
+#include <tenor/mailbox.h>
 #include <tenor/ops.h>
 #include <tenor/runtime.h>
 #include <tenor/scope.h>

@@ -1,7 +1,7 @@
 /* Callbacks: where and when they run. */
 #include <stdlib.h>
 
-#include "rig.h"
+#include "post.h"
 
 static void a_callback_of_null_is_refused(void **state) {
   tnr_future *f = rig_plus_one(tnr_to_async(rig_tensor(rig_cpu(*state, 0), 1)));
@@ -62,12 +62,50 @@ static void a_callback_is_never_called_inside_its_registration(void **state) {
   assert_int_equal(record.seen_inside, 0);
 }
 
+/* ---- where else they may run ---- */
+
+static void one_future_may_tell_several_places(void **state) {
+  enum { EACH = 100 };
+  tnr_mailbox *boxes[2] = {post_box(*state), post_box(*state)};
+  tnr_future *f = rig_plus_one(tnr_to_async(rig_tensor(rig_cpu(*state, 0), 1)));
+  for (int i = 0; i < 3 * EACH; i++)
+    assert_ok(tnr_on(f, i % 2 ? TNR_CREATED : TNR_COMPLETE, rig_log, RIG_WHAT(i),
+                     .mailbox = i % 3 < 2 ? boxes[i % 3] : NULL));
+  post_run(boxes[0], EACH);
+  post_run(boxes[1], EACH);
+  rig_await_log(3 * EACH);
+  int here = 0, seen[3 * EACH] = {0};
+  for (int i = 0; i < 3 * EACH; i++) {
+    rig_entry entry = rig_log_at(i);
+    seen[entry.what]++;
+    here += pthread_equal(entry.thread, pthread_self()) != 0;
+    assert_int_equal(pthread_equal(entry.thread, pthread_self()) != 0, entry.what % 3 < 2);
+  }
+  assert_int_equal(here, 2 * EACH);
+  for (int i = 0; i < 3 * EACH; i++)
+    assert_int_equal(seen[i], 1);
+  post_close(boxes[0]);
+  post_close(boxes[1]);
+}
+
+static void a_refused_callback_is_never_called(void **state) {
+  (void)state;
+  tnr_runtime *runtime = rig_runtime();
+  tnr_tensor *x = rig_tensor(rig_cpu(runtime, 0), 1);
+  assert_ok(tnr_runtime_destroy(runtime, TNR_DRAIN));
+  assert_fails(tnr_on(x, TNR_COMPLETE, rig_log, NULL), TNR_ECLOSED);
+  tnr_release(x);
+  assert_int_equal(rig_log_count(), 0);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       rig_test(a_callback_of_null_is_refused),
       rig_test(callbacks_run_on_one_thread_that_is_nobody_elses),
       rig_test(a_callback_on_what_is_complete_still_runs_on_the_dispatcher),
       rig_test(a_callback_is_never_called_inside_its_registration),
+      rig_test(one_future_may_tell_several_places),
+      rig_bare_test(a_refused_callback_is_never_called),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
