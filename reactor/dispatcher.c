@@ -181,8 +181,8 @@ static bool is_over(tnr_runtime *runtime) {
     return false;
   if (!runtime->aborting && atomic_load_explicit(&runtime->abort, memory_order_acquire))
     take_back_launches(runtime);
-  return runtime->in_flight == 0 && tnr_inbox_is_empty(&runtime->inbox) &&
-         tnr_mailbox_close(&runtime->mail);
+  return tnr_promises_end(runtime) && runtime->in_flight == 0 &&
+         tnr_inbox_is_empty(&runtime->inbox) && tnr_mailbox_close(&runtime->mail);
 }
 
 /* Sleeps in the event base until there is something to do. */

@@ -11,6 +11,7 @@
 #include "lane.h"
 #include "mailbox.h"
 #include "op.h"
+#include "promise.h"
 #include "thread.h"
 
 /* What different threads write stands on cache lines of its own. */
@@ -30,8 +31,9 @@ struct tnr_runtime {
   _Alignas(64) tnr_parker sleep; /* the dispatcher sleeps, anybody wakes */
   _Atomic uint64_t wakes;        /* atomic, relaxed: counted by whoever wakes the dispatcher */
 
-  tnr_inbox inbox;  /* any thread → dispatcher */
-  tnr_mailbox mail; /* any thread → dispatcher: what must not fail */
+  tnr_inbox inbox;       /* any thread → dispatcher */
+  tnr_mailbox mail;      /* any thread → dispatcher: what must not fail */
+  tnr_promises promises; /* any thread */
 
   /* dispatcher only */
   _Alignas(64) struct event_base *base;

@@ -7,6 +7,7 @@
 #include <tenor/future.h>
 #include <tenor/mailbox.h>
 #include <tenor/ops.h>
+#include <tenor/promise.h>
 #include <tenor/runtime.h>
 #include <tenor/scope.h>
 #include <tenor/tensor.h>

@@ -176,6 +176,27 @@ static void calls_on_two(run *r, const inputs *in) {
   (void)done(tnr_synchronize_device(devices[0]));
 }
 
+/* Through a mailbox, and from a promise. */
+static void loop_calls(run *r, const inputs *in) {
+  tnr_mailbox *box = made(tnr_mailbox_create(r->runtime));
+  tnr_promise *promise = made(tnr_promise_create(r->runtime));
+  tnr_future *f = made(tnr_promise_future(promise));
+  tnr_future *sum = made(tnr_add(f, in->x));
+  tnr_continuation at_sum;
+  tnr_continuation_init(&at_sum, count_called, r);
+  if (box && sum && done(tnr_on(sum, TNR_CREATED, count_called, r, .mailbox = box)) == TNR_OK)
+    r->registered++;
+  if (box && sum && done(tnr_attach(sum, TNR_COMPLETE, &at_sum, .mailbox = box)) == TNR_OK)
+    r->registered++;
+  listen(r, f, TNR_COMPLETE, submit_more);
+  if (promise && in->x)
+    assert_ok(tnr_promise_fulfil(promise, in->x)); /* needs no memory */
+  expect(r, TNR_VALUE(sum), 2);
+  if (promise && !in->x)
+    assert_ok(tnr_promise_fail(promise, TNR_ENOMEM, "there is nothing to fulfil it with"));
+  assert_ok(tnr_mailbox_destroy(box)); /* delivers */
+}
+
 /* ---- a run ---- */
 
 static tnr_runtime *create(const tnr_driver *driver) {
@@ -197,6 +218,7 @@ static void program(run *r) {
     async_calls(r, &in);
     wide_calls(r, &in);
     calls_on_two(r, &in);
+    loop_calls(r, &in);
     tnr_scope_close();
   }
   if (r->how == TNR_ABORT)

@@ -50,8 +50,9 @@ typedef enum tnr_shutdown {
   TNR_ABORT      /* what has not started fails with TNR_ECANCELED; running kernels finish */
 } tnr_shutdown;
 
-/* Closes the runtime: further calls fail with TNR_ECLOSED; waits until every op has completed and
- * every callback has run; ends its threads. Handles stay valid and are released as ever, before or
+/* Closes the runtime: further calls fail with TNR_ECLOSED; promises that are still open fail; waits
+ * until every op has completed and every callback has run, or waits in its mailbox; ends its
+ * threads. Handles stay valid and are released as ever, before or
  * after, in any order; the memory goes with the last of them. TNR_EDEADLK on the runtime's own
  * dispatcher or worker, and then nothing has happened. NULL is fine. */
 TNR_API tnr_status tnr_runtime_destroy(tnr_runtime *runtime, tnr_shutdown how);
@@ -81,8 +82,8 @@ typedef struct tnr_runtime_stats {
   uint64_t completed;    /* ops, failed ones included */
   uint64_t failed;       /* ops, descendants of failed ones included */
   uint64_t wakes;        /* eventfd writes that woke the dispatcher */
-  uint64_t live_handles; /* blocks that tensors, tuples and futures of users and of ops in flight
-                          * take: 0 when none is alive */
+  uint64_t live_handles; /* blocks that tensors, tuples, futures, promises, callbacks and mailboxes
+                          * of users and of ops in flight take: 0 when none is alive */
 } tnr_runtime_stats;
 TNR_API tnr_runtime_stats tnr_runtime_get_stats(const tnr_runtime *runtime);
 
