@@ -58,7 +58,9 @@ typedef enum tnr_shutdown {
 TNR_API tnr_status tnr_runtime_destroy(tnr_runtime *runtime, tnr_shutdown how);
 
 /* The runtime that the first call of a simple program makes: with all defaults, on first use. It is
- * the one thing that is global; it lives until tnr_default_runtime_destroy or the process ends.
+ * the one thing that is global; it lives until tnr_default_runtime_destroy or the process ends. A
+ * process may end with ops under way in any runtime, from any thread: they are lost, and callbacks
+ * that have not run may not run any more.
  * NULL with tnr_error() when it cannot be made. Any thread. */
 TNR_API tnr_runtime *tnr_default_runtime(void);
 TNR_API tnr_status tnr_default_runtime_destroy(tnr_shutdown how);
