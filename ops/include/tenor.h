@@ -12,5 +12,6 @@
 #include <tenor/scope.h>
 #include <tenor/tensor.h>
 #include <tenor/transfer.h>
+#include <tenor/view.h>
 
 #endif
