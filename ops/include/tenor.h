@@ -3,6 +3,7 @@
 #define TENOR_H
 
 #include <tenor/callback.h>
+#include <tenor/dlpack.h>
 #include <tenor/error.h>
 #include <tenor/future.h>
 #include <tenor/mailbox.h>
