@@ -241,7 +241,7 @@ static void set_abort(tnr_runtime *runtime) {
 tnr_status tnr_runtime_destroy(tnr_runtime *runtime, tnr_shutdown how) {
   if (!runtime)
     return TNR_OK;
-  tnr_status status = tnr_wait_refused(runtime, "destroying the runtime");
+  tnr_status status = tnr_wait_refused(runtime, "waiting for the runtime's end");
   if (status != TNR_OK)
     return status;
   if (how == TNR_ABORT)
@@ -285,7 +285,7 @@ static tnr_runtime *claim_default(tnr_status *status) {
   pthread_mutex_lock(&default_lock);
   await_default();
   tnr_runtime *runtime = default_runtime;
-  *status = runtime ? tnr_wait_refused(runtime, "destroying the runtime") : TNR_OK;
+  *status = runtime ? tnr_wait_refused(runtime, "waiting for the runtime's end") : TNR_OK;
   if (*status != TNR_OK)
     runtime = NULL;
   default_ends |= runtime != NULL;
@@ -424,7 +424,7 @@ tnr_status tnr_synchronize_device(tnr_device *device) {
   if (!device)
     return tnr_error_raise(TNR_EINVAL, "synchronize_device: the device is NULL");
   tnr_runtime *runtime = device->machine->runtime;
-  tnr_status status = tnr_wait_refused(runtime, "synchronizing a device");
+  tnr_status status = tnr_wait_refused(runtime, "waiting for all that a device has to do");
   if (status != TNR_OK || !tnr_device_is_host(device))
     return status == TNR_OK ? sync_lane(runtime, tnr_lane_of(device)) : status;
   for (int i = 0; status == TNR_OK && i < runtime->machine.count; i++)

@@ -312,7 +312,7 @@ tnr_status tnr_tensor_await(tnr_tensor *tensor, int64_t deadline) {
 
 static tnr_status read_through_host(tnr_tensor *tensor, void *out, int64_t deadline) {
   tnr_machine *machine = tnr_mesh_machine(tensor->mesh);
-  tnr_status status = tnr_wait_refused(machine->runtime, "reading a tensor");
+  tnr_status status = tnr_wait_refused(machine->runtime, "waiting for a copy to the host");
   if (status != TNR_OK)
     return status;
   tnr_tensor *staged = tnr_value_tensor(move(&tnr_movement_to_device, (tnr_site){NULL, 0},

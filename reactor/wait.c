@@ -1,5 +1,6 @@
 #include "wait.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "call.h"
@@ -128,10 +129,27 @@ static tnr_status sleep_until(tnr_future *future, tnr_moment moment, int64_t dea
   return status;
 }
 
+/* The error says which future. */
+static tnr_status refuse(tnr_future *future, tnr_moment moment) {
+  char what[190];
+  const char *passed = moment == TNR_CREATED ? "created" : "complete";
+  tnr_future *source = tnr_future_source(future);
+  if (tnr_future_is_op(source)) {
+    const tnr_op *op = (const tnr_op *)source;
+    snprintf(what, sizeof what, "waiting for %s (%s:%d) to be %s", op->def->name,
+             op->file ? op->file : "submitted by tenor", op->line, passed);
+  } else {
+    snprintf(what, sizeof what, "waiting for a %s to be %s", future->tuple ? "tuple" : "tensor",
+             passed);
+  }
+  return tnr_wait_refused(future->runtime, what);
+}
+
 static tnr_status block(tnr_future *future, tnr_moment moment, int64_t deadline) {
-  tnr_status status = tnr_wait_refused(future->runtime, "waiting for a future");
-  if (status != TNR_OK || passes_soon(future, moment, deadline))
-    return status;
+  if (tnr_wait_refused(future->runtime, "waiting") != TNR_OK)
+    return refuse(future, moment);
+  if (passes_soon(future, moment, deadline))
+    return TNR_OK;
   return sleep_until(future, moment, deadline);
 }
 
