@@ -44,12 +44,14 @@ class Site(ctypes.Structure):  # tnr_site
 # A CDLL gives up Python's lock while it is in a call, as calls that wait must: tenor's own threads
 # need the lock to let go of an array.
 tenor = ctypes.CDLL(sys.argv[1] if len(sys.argv) > 1 else "libtenor.so.0")
-tenor.tnr_from_dlpack.restype = tenor.tnr_to_dlpack.restype = tenor.tnr_last_error.restype = c_void_p
+tenor.tnr_from_dlpack.restype = tenor.tnr_to_dlpack.restype = c_void_p
 tenor.tnr_from_dlpack.argtypes = [c_void_p, c_void_p]
-tenor.tnr_to_dlpack.argtypes = tenor.tnr_release.argtypes = tenor.tnr_error_message.argtypes = [c_void_p]
+tenor.tnr_to_dlpack.argtypes = tenor.tnr_release.argtypes = [c_void_p]
 tenor.tnr_call.restype = Value
 tenor.tnr_call.argtypes = [c_void_p, Site, ctypes.POINTER(Value), c_int, c_void_p]
+tenor.tnr_last_error.restype = c_void_p
 tenor.tnr_error_message.restype = c_char_p
+tenor.tnr_error_message.argtypes = [c_void_p]
 
 
 def made(pointer):
