@@ -3,6 +3,9 @@
 #include <chrono>
 #include <concepts>
 #include <thread>
+#include <vector>
+
+#include <dlpack/dlpack.h>
 
 #include "check.h"
 
@@ -149,6 +152,21 @@ void a_mailbox_brings_them_to_a_thread_of_ones_own(void **) {
   assert_ok(tnr_mailbox_destroy(box));
 }
 
+void memory_goes_in_with_lambdas_and_comes_out_by_dlpack(void **) {
+  tnr_device *device = tnr_runtime_device_at(runtime, 0);
+  auto *lent = new std::vector<float>{1, 2, 3, 4};
+  auto give_back = [](void *user) { delete static_cast<std::vector<float> *>(user); };
+  auto free_data = [](void *data) { delete[] static_cast<float *>(data); };
+  tnr_tensor *x = tnr_tensor_borrow(device, TNR_F32, TNR_SHAPE(4), lent->data(), give_back, lent);
+  tnr_tensor *y = tnr_tensor_adopt(device, TNR_F32, TNR_SHAPE(4), new float[4]{}, free_data);
+  DLManagedTensor *out = tnr_to_dlpack(tnr_add(x, y));
+  assert_made(out);
+  tnr_host_view view{};
+  assert_ok(tnr_tensor_view(tnr_from_dlpack(device, out), &view));
+  assert_true(static_cast<const float *>(view.data)[3] == 4);
+  tnr_host_view_release(&view);
+}
+
 void errors_name_the_line_of_the_call(void **) {
   tnr_tensor *x = numbers();
   tnr_tensor *wrong = tnr_matmul(x, x);
@@ -170,6 +188,8 @@ int main() {
       cmocka_unit_test_setup_teardown(callbacks_may_be_lambdas, open_runtime, close_runtime),
       cmocka_unit_test_setup_teardown(a_mailbox_brings_them_to_a_thread_of_ones_own, open_runtime,
                                       close_runtime),
+      cmocka_unit_test_setup_teardown(memory_goes_in_with_lambdas_and_comes_out_by_dlpack,
+                                      open_runtime, close_runtime),
       cmocka_unit_test_setup_teardown(errors_name_the_line_of_the_call, open_runtime,
                                       close_runtime),
   };
