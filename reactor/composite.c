@@ -120,7 +120,7 @@ static void deferred_destroy(tnr_object *object) {
                 deferred_bytes(made->count, made->def->attrs_size));
 }
 
-static const tnr_class deferred_class = {"future", deferred_destroy};
+static const tnr_class deferred_class = {.name = "future", .destroy = deferred_destroy};
 
 /* Goes on in a turn of its own and not in the chain of the future that it waited for, so that a
  * chain of composites needs no stack. */

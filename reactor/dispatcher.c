@@ -154,11 +154,17 @@ static bool find_work_soon(tnr_runtime *runtime) {
   return false;
 }
 
+static bool any_part(const tnr_op_part *part) {
+  (void)part;
+  return true;
+}
+
 /* What is queued behind a device's worker when the runtime is aborted never gets there. */
 static void take_back_launches(tnr_runtime *runtime) {
   runtime->aborting = true;
   for (int i = 0; i < runtime->machine.count; i++)
-    for (tnr_op_part *part = tnr_lane_take_back(&runtime->lanes[i]), *next; part; part = next) {
+    for (tnr_op_part *part = tnr_lane_take_back(&runtime->lanes[i], any_part), *next; part;
+         part = next) {
       next = part->next;
       tnr_op_never_ran(part);
     }

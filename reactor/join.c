@@ -39,8 +39,8 @@ static void join_destroy(tnr_object *object) {
   tnr_pool_free(&made->future.runtime->machine.objects, made, join_bytes(made->count));
 }
 
-const tnr_class tnr_all_class = {"future", join_destroy};
-static const tnr_class any_class = {"future", join_destroy};
+const tnr_class tnr_all_class = {.name = "future", .destroy = join_destroy};
+static const tnr_class any_class = {.name = "future", .destroy = join_destroy};
 
 int tnr_all_count(const tnr_future *all) {
   return ((const join *)all)->count;
@@ -351,7 +351,7 @@ static void element_destroy(tnr_object *object) {
   tnr_pool_free(objects, element, sizeof *element);
 }
 
-const tnr_class tnr_element_class = {"future", element_destroy};
+const tnr_class tnr_element_class = {.name = "future", .destroy = element_destroy};
 
 static tnr_future *element_new(tnr_future *tuple, int index, tnr_site site) {
   tnr_element *element = tnr_pool_alloc(&tuple->runtime->machine.objects, sizeof *element);

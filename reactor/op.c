@@ -50,7 +50,7 @@ static void op_destroy(tnr_object *object) {
   tnr_pool_free(objects, op, op_bytes(op->in_count, op->def->attrs_size));
 }
 
-const tnr_class tnr_op_class = {"future", op_destroy};
+const tnr_class tnr_op_class = {.name = "future", .destroy = op_destroy};
 
 /* The first mesh that is known and not the host's. */
 static const tnr_mesh *known_mesh(const tnr_op *op) {
@@ -296,7 +296,7 @@ static void launch(tnr_op *op) {
   /* relaxed: whoever looks has seen a later launch, published after this */
   atomic_store_explicit(&op->parts_running, op->parts_left, memory_order_relaxed);
   for (int i = 0; i < op->exec->count; i++)
-    tnr_lane_push(tnr_lane_of(op->exec->devices[i]), &op->parts[i]);
+    tnr_lane_push(tnr_lane_of(op->exec->devices[i]), TNR_LEVEL_NORMAL, &op->parts[i]);
   tnr_future_tell_launched(&op->future);
 }
 
@@ -572,7 +572,7 @@ void tnr_op_run(tnr_runtime *runtime, tnr_worker *worker, void *item) {
   tnr_op_part *part = item;
   bool slow = false;
   assert(tnr_thread_here()->worker_of == runtime);
-  tnr_op_prefetch(tnr_ring_peek(&worker->queue, AHEAD));
+  tnr_op_prefetch(tnr_ring_peek(&worker->queues[TNR_LEVEL_NORMAL], AHEAD));
   /* acquire: pairs with the release where it is set; `aborted` is then visible */
   if (atomic_load_explicit(&runtime->abort, memory_order_acquire))
     tnr_future_set_error(&part->op->future, runtime->aborted);
@@ -602,7 +602,7 @@ void tnr_op_take_signal(tnr_runtime *runtime, void *item) {
   }
   tnr_op_part *part = item;
   tnr_op *op = part->op;
-  tnr_lane_returned(tnr_lane_of(op->exec->devices[part - op->parts]));
+  tnr_lane_returned(tnr_lane_of(op->exec->devices[part - op->parts]), TNR_LEVEL_NORMAL);
   if (--op->parts_left == 0)
     end(op);
 }

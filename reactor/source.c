@@ -72,7 +72,7 @@ static void source_destroy(tnr_object *object) {
   tnr_pool_free(&made->future.runtime->machine.objects, made, sizeof *made);
 }
 
-const tnr_class tnr_source_class = {"future", source_destroy};
+const tnr_class tnr_source_class = {.name = "future", .destroy = source_destroy};
 
 static source *source_of(tnr_follower *follower) {
   return (source *)((char *)follower - offsetof(source, follower));
