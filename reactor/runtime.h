@@ -13,10 +13,14 @@
 
 struct tnr_runtime {
   tnr_machine machine;
-  tnr_lane *lanes;   /* [machine.count]; see there */
-  tnr_lane nowhere;  /* dispatcher only: no queue, but the epochs of what has no device yet */
-  int64_t spin_ns;   /* immutable after create */
-  bool worker_waits; /* immutable after create */
+  tnr_lane *lanes;       /* [machine.count]; see there */
+  tnr_lane nowhere;      /* dispatcher only: no queue, but the epochs of what has no device yet */
+  int64_t spin_ns;       /* immutable after create */
+  bool worker_waits;     /* immutable after create */
+  int64_t op_timeout_ns; /* immutable after create; 0: none */
+  int64_t tick_ns;       /* immutable after create: how coarse the base's clock is */
+  const struct timeval *op_timeout; /* immutable after create: op_timeout_ns, as the base keeps it;
+                                     * or NULL */
 
   /* The dispatcher's side. */
   pthread_t dispatcher;                  /* immutable after create */
@@ -27,6 +31,9 @@ struct tnr_runtime {
   tnr_inbox inbox;                       /* any thread → dispatcher */
   tnr_op_part *ready_first, *ready_last; /* dispatcher only: nothing missing, to be launched */
   uint64_t in_flight;          /* dispatcher only: ops, and other futures that wait for something */
+  struct tnr_pending *pending; /* dispatcher only: of these, the futures that ops may wait for */
+  bool sweep;                  /* dispatcher only: see tnr_cancel_sweep */
+  int64_t sweep_after;         /* dispatcher only: not before; CLOCK_MONOTONIC, ns */
   atomic_bool close_requested; /* atomic: no more calls; the dispatcher ends when all is complete */
   bool aborting;               /* dispatcher only: what was queued has been taken back */
   bool in_body;                /* dispatcher only: a composite's body runs, and may still submit */

@@ -144,3 +144,7 @@ tnr_future *tnr_keep_future(tnr_future *handle) {
 tnr_future_tuple *tnr_keep_future_tuple(tnr_future_tuple *handle) {
   return tnr_keep_handle(handle);
 }
+
+tnr_group *tnr_keep_group(tnr_group *handle) {
+  return tnr_keep_handle(handle);
+}

@@ -4,6 +4,7 @@
 
 #include "error.h"
 #include "scope.h"
+#include "terms.h"
 
 /* initial-exec: read on every call, also in the shared library */
 static _Thread_local tnr_thread here __attribute__((tls_model("initial-exec")));
@@ -14,6 +15,7 @@ static bool have_key;
 static void thread_ends(void *value) {
   tnr_thread *thread = value;
   tnr_scope_abandon_all(thread);
+  tnr_terms_abandon_all(thread);
   if (thread->error)
     tnr_object_release(tnr_error_object(thread->error));
   thread->error = NULL;

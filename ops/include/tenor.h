@@ -5,6 +5,7 @@
 #include <tenor/error.h>
 #include <tenor/future.h>
 #include <tenor/ops.h>
+#include <tenor/request.h>
 #include <tenor/runtime.h>
 #include <tenor/scope.h>
 #include <tenor/tensor.h>
