@@ -31,11 +31,11 @@ typedef struct tnr_storage {
   tnr_device *device;    /* immutable after create */
   void *data;            /* immutable after create; contents: worker only until complete */
   size_t bytes;          /* immutable after create; of data */
-  void *producer;     /* the reactor's: what will complete it. Set before the tensor is published,
-                       * then dispatcher only; NULL when nothing will */
-  tnr_object *error;  /* why it failed; written before state, then immutable */
-  tnr_lender *lender; /* immutable after create; NULL: data is from the device's pool */
-  tnr_derived_list derived; /* any thread */
+  void *producer; /* the reactor's: what will complete it. Set before the tensor is published,
+                   * then dispatcher only; NULL when nothing will */
+  _Atomic(tnr_object *) error; /* atomic: why it failed; written once, before state */
+  tnr_lender *lender;          /* immutable after create; NULL: data is from the device's pool */
+  tnr_derived_list derived;    /* any thread */
 } tnr_storage;
 
 /* What the dispatcher looks at comes first, on two cache lines. */
@@ -97,7 +97,8 @@ static inline tnr_storage_state tnr_storage_get_state(const tnr_storage *storage
 }
 
 /* Says that the data is there, or that it never will be: error, of which a reference is taken.
- * Once, by the storage's producer. */
+ * By the storage's producer: once when it is there; when it failed, perhaps by several threads, and
+ * the first one's error stays. */
 void tnr_storage_finish(tnr_storage *storage, tnr_object *error);
 
 #endif

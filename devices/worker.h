@@ -1,4 +1,4 @@
-/* A device's worker: the thread that runs what is on the device's in-order queue. It knows nothing
+/* A device's worker: the thread that runs what is on the device's in-order queues. It knows nothing
  * of what the items are. */
 #ifndef TENOR_WORKER_H
 #define TENOR_WORKER_H
@@ -12,6 +12,19 @@
 #include "ring.h"
 
 typedef struct tnr_worker tnr_worker;
+
+/* How urgent an item is. Each level has a queue of its own, and each queue is in order; between the
+ * queues there is none. */
+typedef enum tnr_level {
+  TNR_LEVEL_HIGH = 0,
+  TNR_LEVEL_NORMAL,
+  TNR_LEVEL_LOW,
+  TNR_LEVELS
+} tnr_level;
+
+/* The next item is one of the highest level that has one; but once so many of higher levels have
+ * passed over a level that has one, it is one of that level. */
+enum { TNR_PASSED_OVER_MAX = 16 };
 
 /* What the reactor does with items, and how it is told of finished ones. Immutable. */
 typedef struct tnr_worker_duty {
@@ -28,15 +41,27 @@ struct tnr_worker {
   int64_t spin_ns;      /* immutable after create */
   tnr_thread_slot slot; /* immutable after create */
   pthread_t thread;     /* immutable after create */
-  tnr_ring queue;       /* dispatcher → worker */
-  tnr_ring done;        /* worker → dispatcher */
-  _Alignas(64) tnr_parker parker; /* the worker sleeps, the dispatcher wakes */
-  atomic_bool stop;               /* atomic */
+  tnr_ring queues[TNR_LEVELS];      /* dispatcher → worker */
+  uint32_t passed_over[TNR_LEVELS]; /* worker only: items of higher levels since its last one */
+  tnr_ring done;                    /* worker → dispatcher */
+  _Alignas(64) tnr_parker parker;   /* the worker sleeps, the dispatcher wakes */
+  atomic_bool stop;                 /* atomic */
 };
 
-/* How many items may be in the worker's hands at once: each takes one place in `queue`, and up to
- * two in `done`. */
-enum { TNR_WORKER_DEPTH = TNR_RING_SIZE / 2 };
+/* How many items may be in the worker's hands at once: each takes one place in its queue, and up to
+ * two in `done`. So many of each level. */
+enum {
+  TNR_WORKER_DEPTH = TNR_RING_SIZE / 2,
+  TNR_WORKER_DEPTH_HIGH = TNR_WORKER_DEPTH / 4,
+  TNR_WORKER_DEPTH_LOW = TNR_WORKER_DEPTH / 8,
+  TNR_WORKER_DEPTH_NORMAL = TNR_WORKER_DEPTH - TNR_WORKER_DEPTH_HIGH - TNR_WORKER_DEPTH_LOW
+};
+
+static inline uint32_t tnr_worker_depth(tnr_level level) {
+  return level == TNR_LEVEL_NORMAL ? TNR_WORKER_DEPTH_NORMAL
+         : level == TNR_LEVEL_HIGH ? TNR_WORKER_DEPTH_HIGH
+                                   : TNR_WORKER_DEPTH_LOW;
+}
 
 /* Starts the thread; `worker` is the caller's memory, as is `name`. TNR_ESYSTEM when there is no
  * thread to be had. */

@@ -7,6 +7,7 @@
 #include <sys/prctl.h>
 #include <unistd.h>
 
+#include "cancel.h"
 #include "thread.h"
 
 /* How much of each queue one turn takes: what is touched twice in a turn is still in the cache
@@ -164,11 +165,17 @@ static bool find_work_soon(tnr_runtime *runtime) {
   return false;
 }
 
+static bool any_part(const tnr_op_part *part) {
+  (void)part;
+  return true;
+}
+
 /* What is queued behind a device's worker when the runtime is aborted never gets there. */
 static void take_back_launches(tnr_runtime *runtime) {
   runtime->aborting = true;
   for (int i = 0; i < runtime->machine.count; i++)
-    for (tnr_op_part *part = tnr_lane_take_back(&runtime->lanes[i]), *next; part; part = next) {
+    for (tnr_op_part *part = tnr_lane_take_back(&runtime->lanes[i], any_part), *next; part;
+         part = next) {
       next = part->next;
       tnr_op_never_ran(part);
     }
@@ -187,7 +194,7 @@ static bool is_over(tnr_runtime *runtime) {
 
 /* Sleeps in the event base until there is something to do. */
 static void rest(tnr_runtime *runtime) {
-  if (has_events(runtime) || has_signals(runtime) || find_work_soon(runtime))
+  if (runtime->sweep || has_events(runtime) || has_signals(runtime) || find_work_soon(runtime))
     return;
   tnr_parker_prepare(&runtime->sleep);
   if (!is_over(runtime) && tnr_inbox_sleep(&runtime->inbox)) {
@@ -217,12 +224,15 @@ static void *dispatcher_main(void *argument) {
     bool more = take_submissions(runtime);
     tnr_op_launch_ready(runtime);
     fire_events(runtime);
+    if (runtime->sweep)
+      tnr_cancel_sweep(runtime);
     tnr_op_drop_inputs(runtime);
     tnr_mailbox_raise_all(runtime);
     publish_launches(runtime);
     if (!more)
       rest(runtime);
   }
+  tnr_op_drop_inputs(runtime); /* of what an abort has taken back */
   tnr_mailbox_raise_all(runtime);
   return NULL;
 }
@@ -246,6 +256,9 @@ static tnr_status make(tnr_runtime *runtime, tnr_fault *fault) {
   runtime->base = base_new();
   if (!runtime->base)
     return tnr_fail(fault, TNR_ESYSTEM, "no event base for the dispatcher");
+  if (event_base_priority_init(runtime->base, TNR_LEVELS) != 0)
+    return tnr_fail(fault, TNR_ENOMEM, "out of memory for the event base");
+  tnr_terms_share_timeout(runtime);
   runtime->wake_event =
       event_new(runtime->base, runtime->wake_fd, EV_READ | EV_PERSIST, on_wake, runtime);
   if (!runtime->wake_event || event_add(runtime->wake_event, NULL) != 0)

@@ -159,7 +159,7 @@ static void future_destroy(tnr_object *object) {
   tnr_pool_free(objects, promise_of(future), sizeof(tnr_promise));
 }
 
-static const tnr_class promised_class = {"future", future_destroy};
+static const tnr_class promised_class = {.name = "future", .destroy = future_destroy};
 
 /* Nobody is left who could fulfil it. */
 static void promise_destroy(tnr_object *object) {
@@ -170,7 +170,7 @@ static void promise_destroy(tnr_object *object) {
   tnr_object_release(&promise->future.object);
 }
 
-static const tnr_class promise_class = {"promise", promise_destroy};
+static const tnr_class promise_class = {.name = "promise", .destroy = promise_destroy};
 
 const tnr_desc *tnr_promised_desc(const tnr_future *future) {
   if (future->object.class != &promised_class || !promise_of(future)->promises_desc)

@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "dispatcher.h"
 #include "error.h"
@@ -24,7 +25,7 @@ typedef struct settings {
   const tnr_device_config *configs;
   int config_count, device_count;
   int threads_per_device, program_cache;
-  int64_t spin_ns;
+  int64_t spin_ns, op_timeout_ns;
   bool pin, worker_waits;
 } settings;
 
@@ -52,7 +53,8 @@ static tnr_status settle(const tnr_runtime_options *options, settings *out, tnr_
   if (!options)
     options = &defaults;
   if (options->threads_per_device < 0 || options->program_cache < 0 || options->max_threads < 0 ||
-      options->device_configs < 0 || (options->device_configs > 0 && !options->devices))
+      options->op_timeout_ns < 0 || options->device_configs < 0 ||
+      (options->device_configs > 0 && !options->devices))
     return tnr_fail(fault, TNR_EINVAL, "an option is negative, or devices are missing");
   *out = (settings){
       .configs = options->device_configs ? options->devices : &one_cpu,
@@ -60,6 +62,7 @@ static tnr_status settle(const tnr_runtime_options *options, settings *out, tnr_
       .threads_per_device = options->threads_per_device ? options->threads_per_device : 1,
       .program_cache = options->program_cache ? options->program_cache : PROGRAM_CACHE_DEFAULT,
       .spin_ns = options->spin_ns ? options->spin_ns : SPIN_NS_DEFAULT,
+      .op_timeout_ns = options->op_timeout_ns,
       .pin = options->pin,
       .worker_waits = options->worker_waits,
   };
@@ -198,6 +201,12 @@ no_lanes:
   return status;
 }
 
+static int64_t coarse_tick(void) {
+  struct timespec tick = {0};
+  (void)clock_getres(CLOCK_MONOTONIC_COARSE, &tick);
+  return tick.tv_nsec;
+}
+
 tnr_runtime *tnr_runtime_create(const tnr_runtime_options *options) {
   tnr_fault fault = {TNR_ENOMEM, "out of memory for a runtime"};
   settings set = {0};
@@ -209,6 +218,8 @@ tnr_runtime *tnr_runtime_create(const tnr_runtime_options *options) {
     if (settle(options, &set, &fault) == TNR_OK) {
       runtime->spin_ns = set.spin_ns;
       runtime->worker_waits = set.worker_waits;
+      runtime->op_timeout_ns = set.op_timeout_ns;
+      runtime->tick_ns = coarse_tick();
       if (start(runtime, &set, &fault) == TNR_OK)
         return runtime;
     }

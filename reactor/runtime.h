@@ -19,9 +19,13 @@ struct tnr_runtime {
   tnr_machine machine;
 
   /* Read by everybody, hardly ever written. */
-  _Alignas(64) tnr_lane *lanes; /* [machine.count]; see there */
-  int64_t spin_ns;              /* immutable after create */
-  bool worker_waits;            /* immutable after create */
+  _Alignas(64) tnr_lane *lanes;     /* [machine.count]; see there */
+  int64_t spin_ns;                  /* immutable after create */
+  bool worker_waits;                /* immutable after create */
+  int64_t op_timeout_ns;            /* immutable after create; 0: none */
+  int64_t tick_ns;                  /* immutable after create: how coarse the base's clock is */
+  const struct timeval *op_timeout; /* immutable after create: op_timeout_ns, as the base keeps it;
+                                     * or NULL */
   atomic_bool close_requested; /* atomic: no more calls; the dispatcher ends when all is complete */
   atomic_bool abort;           /* atomic: what has not started fails */
   tnr_error *aborted;          /* written before abort: the error of what fails so */
@@ -44,10 +48,13 @@ struct tnr_runtime {
    * weights are the input of many ops in turn. */
   tnr_object *dropped;
   uint32_t drops;
-  tnr_mailbox *unraised; /* filled in this turn, to be told */
-  bool aborting;         /* what was queued has been taken back */
-  bool in_body;          /* a composite's body runs, and may still submit */
-  tnr_lane nowhere;      /* no queue, but the epochs of what has no device yet */
+  tnr_mailbox *unraised;       /* filled in this turn, to be told */
+  struct tnr_pending *pending; /* of what is in flight, the futures that ops may wait for */
+  int64_t sweep_after;         /* not before; CLOCK_MONOTONIC, ns */
+  bool sweep;                  /* see tnr_cancel_sweep */
+  bool aborting;               /* what was queued has been taken back */
+  bool in_body;                /* a composite's body runs, and may still submit */
+  tnr_lane nowhere;            /* no queue, but the epochs of what has no device yet */
 
   /* atomic, relaxed: written by the dispatcher alone, read by whoever asks */
   _Atomic uint64_t submitted, completed, failed;

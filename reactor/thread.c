@@ -4,6 +4,7 @@
 
 #include "error.h"
 #include "scope.h"
+#include "terms.h"
 
 _Thread_local tnr_thread tnr_thread_own;
 static pthread_once_t key_once = PTHREAD_ONCE_INIT;
@@ -13,6 +14,7 @@ static bool have_key;
 static void thread_ends(void *value) {
   tnr_thread *thread = value;
   tnr_scope_abandon_all(thread);
+  tnr_terms_abandon_all(thread);
   if (thread->error)
     tnr_object_release(tnr_error_object(thread->error));
   thread->error = NULL;

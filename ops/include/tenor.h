@@ -9,6 +9,7 @@
 #include <tenor/mailbox.h>
 #include <tenor/ops.h>
 #include <tenor/promise.h>
+#include <tenor/request.h>
 #include <tenor/runtime.h>
 #include <tenor/scope.h>
 #include <tenor/tensor.h>

@@ -37,6 +37,10 @@ typedef struct tnr_runtime_options {
    * worker, instead of being queued once the dispatcher has heard of it: fewer steps from device to
    * device, but that device does nothing else meanwhile. */
   bool worker_waits;
+
+  /* How long an op may wait to start before it fails with TNR_ETIMEDOUT, in ns, where its terms say
+   * nothing else (see tnr_terms in request.h). Default: for ever. */
+  int64_t op_timeout_ns;
 } tnr_runtime_options;
 
 /* Creates devices and starts the dispatcher and one worker thread a device. NULL options: all
