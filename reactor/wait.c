@@ -135,7 +135,7 @@ static tnr_status refuse(tnr_future *future, tnr_moment moment) {
   const char *passed = moment == TNR_CREATED ? "created" : "complete";
   tnr_future *source = tnr_future_source(future);
   if (tnr_future_is_op(source)) {
-    const tnr_op *op = (const tnr_op *)source;
+    const tnr_op *op = tnr_op_of(source);
     snprintf(what, sizeof what, "waiting for %s (%s:%d) to be %s", op->def->name,
              op->file ? op->file : "submitted by tenor", op->line, passed);
   } else {
