@@ -218,6 +218,8 @@ static void *dispatcher_main(void *argument) {
     if (!more)
       rest(runtime);
   }
+  /* release: pairs with the acquire in who waits for an answer; all that was taken is done */
+  atomic_store_explicit(&runtime->dispatcher_ended, true, memory_order_release);
   return NULL;
 }
 

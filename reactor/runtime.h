@@ -34,6 +34,8 @@ struct tnr_runtime {
   struct tnr_pending *pending; /* dispatcher only: of these, the futures that ops may wait for */
   bool sweep;                  /* dispatcher only: see tnr_cancel_sweep */
   int64_t sweep_after;         /* dispatcher only: not before; CLOCK_MONOTONIC, ns */
+  atomic_bool dispatcher_ended; /* atomic */
+  atomic_int dumps;             /* atomic: calls of tnr_runtime_dump under way */
   atomic_bool close_requested; /* atomic: no more calls; the dispatcher ends when all is complete */
   bool aborting;               /* dispatcher only: what was queued has been taken back */
   bool in_body;                /* dispatcher only: a composite's body runs, and may still submit */

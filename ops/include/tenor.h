@@ -2,6 +2,7 @@
 #ifndef TENOR_H
 #define TENOR_H
 
+#include <tenor/dump.h>
 #include <tenor/error.h>
 #include <tenor/future.h>
 #include <tenor/ops.h>
