@@ -29,8 +29,9 @@ typedef struct join {
   bool settled;                  /* dispatcher only: complete, or about to be */
   bool canceled;                 /* dispatcher only: an any-of that has no use for its members */
   tnr_pending pending;
-  tnr_site site;    /* immutable after create */
-  member members[]; /* [count] */
+  tnr_site site;         /* immutable after create */
+  const char *composite; /* immutable after create: the composite around it, or NULL */
+  member members[];      /* [count] */
 } join;
 
 static size_t join_bytes(int count) {
@@ -199,12 +200,16 @@ static void all_cancel(tnr_future *future, tnr_error *error) {
   tnr_object_release(&future->object);
 }
 
+static void describe(const join *made, const char *op, tnr_description *out) {
+  out->context = (tnr_error_context){.composite = made->composite, .op = op, .site = made->site};
+}
+
 static void all_describe(tnr_future *future, tnr_description *out) {
-  out->context = (tnr_error_context){.op = "all", .site = ((join *)future)->site};
+  describe((const join *)future, "all", out);
 }
 
 static void any_describe(tnr_future *future, tnr_description *out) {
-  out->context = (tnr_error_context){.op = "any", .site = ((join *)future)->site};
+  describe((const join *)future, "any", out);
 }
 
 static void all_arrives(tnr_message *message) {
@@ -320,7 +325,9 @@ static join *join_new(tnr_runtime *runtime, const tnr_class *class, bool tuple, 
   made->count = made->not_created = made->not_complete = count;
   made->held = 1; /* once it is submitted */
   made->settled = made->canceled = false;
-  made->site = site;
+  const tnr_frame *frame = tnr_thread_here()->frame;
+  made->site = frame ? frame->site : site;
+  made->composite = frame ? frame->name : NULL;
   return made;
 }
 
