@@ -234,6 +234,8 @@ static void *dispatcher_main(void *argument) {
   }
   tnr_op_drop_inputs(runtime); /* of what an abort has taken back */
   tnr_mailbox_raise_all(runtime);
+  /* release: pairs with the acquire in who waits for an answer; all that was taken is done */
+  atomic_store_explicit(&runtime->dispatcher_ended, true, memory_order_release);
   return NULL;
 }
 

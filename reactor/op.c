@@ -168,12 +168,17 @@ static void push_ready(tnr_op *op) {
   runtime->ready_last = &op->part;
 }
 
-/* What an input needs is made by `producer`, or was. */
-static bool awaits_producer(tnr_op *op, tnr_op_input *input, tnr_op *producer, bool worker_waits) {
+/* Until when an op has to wait for one that makes an input. */
+static tnr_waits_for until(const tnr_op *op, const tnr_op *producer, bool worker_waits) {
   bool queued = producer->exec && (producer->exec == op->exec || worker_waits) &&
                 producer->future.level == op->future.level;
+  return queued ? TNR_UNTIL_LAUNCHED : TNR_UNTIL_COMPLETE;
+}
+
+/* What an input needs is made by `producer`, or was. */
+static bool awaits_producer(tnr_op *op, tnr_op_input *input, tnr_op *producer, bool worker_waits) {
   return tnr_future_add_waiter(&producer->future, &input->waiter,
-                               queued ? TNR_UNTIL_LAUNCHED : TNR_UNTIL_COMPLETE);
+                               until(op, producer, worker_waits));
 }
 
 static bool awaits_tensor(tnr_op *op, tnr_op_input *input, const tnr_tensor *tensor) {
@@ -211,6 +216,39 @@ static bool awaits(tnr_op *op, tnr_op_input *input) {
   if (tnr_future_add_waiter(source, &input->waiter, TNR_UNTIL_CREATED))
     return true;
   return op->exec && awaits_result(op, input, future);
+}
+
+static tnr_future *awaited_producer(const tnr_op *op, tnr_op *producer) {
+  if (!producer || !op->exec || tnr_future_get_state(&producer->future) == TNR_FUTURE_COMPLETE)
+    return NULL;
+  bool launched = until(op, producer, op->future.runtime->worker_waits) == TNR_UNTIL_LAUNCHED &&
+                  producer->future.launched;
+  return launched ? NULL : &producer->future;
+}
+
+static tnr_future *awaited_of_result(const tnr_op *op, const tnr_object *result) {
+  if (!result)
+    return NULL;
+  if (result->class == &tnr_tensor_class)
+    return awaited_producer(op, ((const tnr_tensor *)result)->parts[0]->producer);
+  const tnr_tuple *tuple = (const tnr_tuple *)result;
+  tnr_future *awaited = NULL;
+  for (int i = 0; i < tuple->count && !awaited; i++)
+    awaited = awaited_of_result(op, &tuple->tensors[i]->object);
+  return awaited;
+}
+
+tnr_future *tnr_op_awaits(tnr_op *op, uint32_t input) {
+  tnr_error *error;
+  tnr_object *handle = op->in[input].handle;
+  if (handle->class == &tnr_tensor_class)
+    return awaited_of_result(op, handle);
+  tnr_future *source = tnr_future_source((tnr_future *)handle);
+  if (tnr_future_is_op(source) && op->exec)
+    return awaited_producer(op, (tnr_op *)source);
+  if (tnr_future_get_state(source) < TNR_FUTURE_CREATED)
+    return source;
+  return awaited_of_result(op, tnr_future_get_result((tnr_future *)handle, &error));
 }
 
 /* One more is missing than there is, so that the op is not ready before all inputs are looked at.

@@ -189,6 +189,9 @@ static inline bool tnr_op_may_be_withdrawn(const tnr_op *op) {
 /* Dispatcher: the op whose completion event this is; NULL when it is another event. */
 tnr_op *tnr_op_of_event(const struct event *event);
 
+/* Dispatcher: what this input still waits for, or NULL. */
+tnr_future *tnr_op_awaits(tnr_op *op, uint32_t input);
+
 /* Dispatcher: when it was resolved; CLOCK_MONOTONIC, ns. */
 int64_t tnr_op_since(tnr_op *op);
 

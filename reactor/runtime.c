@@ -1,5 +1,6 @@
 #include "runtime.h"
 
+#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -259,6 +260,8 @@ tnr_status tnr_runtime_destroy(tnr_runtime *runtime, tnr_shutdown how) {
     set_abort(runtime);
   tnr_dispatcher_close(runtime);
   tnr_dispatcher_join(runtime);
+  while (atomic_load(&runtime->dumps) > 0)
+    sched_yield();
   stop_workers(runtime, runtime->machine.count);
   tnr_dispatcher_finish(runtime);
   tnr_pool_close(&runtime->machine.objects, runtime_free, runtime);

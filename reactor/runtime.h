@@ -28,9 +28,11 @@ struct tnr_runtime {
                                      * or NULL */
   atomic_bool close_requested; /* atomic: no more calls; the dispatcher ends when all is complete */
   atomic_bool abort;           /* atomic: what has not started fails */
-  tnr_error *aborted;          /* written before abort: the error of what fails so */
-  pthread_t dispatcher;        /* immutable after create */
-  int wake_fd;                 /* immutable after create: an eventfd */
+  atomic_bool dispatcher_ended; /* atomic */
+  atomic_int dumps;             /* atomic: calls of tnr_runtime_dump under way */
+  tnr_error *aborted;           /* written before abort: the error of what fails so */
+  pthread_t dispatcher;         /* immutable after create */
+  int wake_fd;                  /* immutable after create: an eventfd */
 
   _Alignas(64) tnr_parker sleep; /* the dispatcher sleeps, anybody wakes */
   _Atomic uint64_t wakes;        /* atomic, relaxed: counted by whoever wakes the dispatcher */

@@ -141,7 +141,7 @@ void tnr_terms_leave(const tnr_thread_terms *frame) {
   thread->borrowed_terms = NULL;
 }
 
-static int64_t deadline_of(const tnr_held_terms *held) {
+int64_t tnr_terms_deadline(const tnr_held_terms *held) {
   int64_t own;
   if (__builtin_add_overflow(held->since, held->limit, &own))
     own = INT64_MAX;
@@ -153,7 +153,7 @@ static int64_t deadline_of(const tnr_held_terms *held) {
 static tnr_error *late(const tnr_held_terms *held) {
   tnr_fault fault;
   const tnr_group *group = held->group;
-  if (group && group->deadline == deadline_of(held))
+  if (group && group->deadline == tnr_terms_deadline(held))
     tnr_fail(&fault, TNR_ETIMEDOUT, "had not started when the %g ms of %s were over",
              (double)group->limit / 1e6, group->title);
   else
@@ -200,7 +200,7 @@ static tnr_error *no_timer(const tnr_held_terms *held) {
 }
 
 static tnr_error *meet_deadline(const tnr_held_terms *held, struct event *timer) {
-  int64_t deadline = deadline_of(held);
+  int64_t deadline = tnr_terms_deadline(held);
   if (deadline == INT64_MAX)
     return NULL;
   int64_t left = deadline - tnr_now_ns();

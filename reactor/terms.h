@@ -67,6 +67,9 @@ void tnr_terms_launched(tnr_held_terms *held);
 /* Its timer has fired. NULL when it runs already; else its error, a reference. */
 tnr_error *tnr_terms_expire(tnr_held_terms *held);
 
+/* Until when it has to start: CLOCK_MONOTONIC, ns; INT64_MAX: whenever. */
+int64_t tnr_terms_deadline(const tnr_held_terms *held);
+
 /* It is complete. */
 void tnr_terms_end(tnr_held_terms *held);
 

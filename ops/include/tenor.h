@@ -4,6 +4,7 @@
 
 #include <tenor/callback.h>
 #include <tenor/dlpack.h>
+#include <tenor/dump.h>
 #include <tenor/error.h>
 #include <tenor/future.h>
 #include <tenor/mailbox.h>
