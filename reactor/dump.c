@@ -162,22 +162,19 @@ static void say_op(text *out, const tnr_found_op *found, int64_t now) {
   end_line(out);
 }
 
-static size_t count_pending(const tnr_runtime *runtime) {
-  size_t count = 0;
-  for (const tnr_pending *pending = runtime->pending; pending; pending = pending->next)
-    count++;
-  return count;
+static void count_one(tnr_future *future, void *user) {
+  (void)future;
+  ++*(size_t *)user;
 }
 
-static void say_pending(text *out, const tnr_runtime *runtime) {
-  for (const tnr_pending *pending = runtime->pending; pending; pending = pending->next) {
-    tnr_description description;
-    describe(pending->future, &description);
-    say_name(out, &description.context);
-    say(out, ": not complete yet");
-    say_site(out, &description.context);
-    end_line(out);
-  }
+static void say_pending(tnr_future *future, void *user) {
+  text *out = user;
+  tnr_description description;
+  describe(future, &description);
+  say_name(out, &description.context);
+  say(out, ": not complete yet");
+  say_site(out, &description.context);
+  end_line(out);
 }
 
 static void say_all(text *out, tnr_runtime *runtime) {
@@ -185,14 +182,15 @@ static void say_all(text *out, tnr_runtime *runtime) {
   int64_t now = tnr_now_ns();
   tnr_found_init(&found, runtime, SIZE_MAX);
   out->out_of_memory |= !found.complete;
-  size_t others = count_pending(runtime);
+  size_t others = 0;
+  tnr_pending_visit(runtime, count_one, &others);
   say(out, "%zu op%s and %zu other future%s in flight", found.count, found.count == 1 ? "" : "s",
       others, others == 1 ? "" : "s");
   end_line(out);
   for (size_t i = 0; i < found.count; i++)
     say_op(out, &found.ops[i], now);
   tnr_found_finish(&found);
-  say_pending(out, runtime);
+  tnr_pending_visit(runtime, say_pending, out);
 }
 
 /* ---- the call ---- */

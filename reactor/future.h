@@ -61,7 +61,8 @@ struct tnr_future {
   unsigned level : 2; /* immutable after create: a tnr_level, of the queue that it goes through */
   bool created_told;  /* dispatcher only: waiters for CREATED have been called */
   bool launched;      /* dispatcher only: waiters for LAUNCHED have been called */
-  bool seen;          /* dispatcher only: by the walk that is under way; see in_flight.h */
+  bool resolved : 1;  /* dispatcher only: of an op: what only the dispatcher writes in it is set */
+  bool seen : 1;      /* dispatcher only: by the walk that is under way; see in_flight.h */
 };
 
 enum { TNR_DESCRIBED_MAX = 16 };

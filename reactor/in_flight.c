@@ -18,6 +18,12 @@ void tnr_pending_remove(tnr_pending *pending) {
     pending->next->link = pending->link;
 }
 
+void tnr_pending_visit(tnr_runtime *runtime, tnr_future_visit *visit, void *user) {
+  for (const tnr_pending *pending = runtime->pending; pending; pending = pending->next)
+    visit(pending->future, user);
+  tnr_promises_visit(runtime, visit, user);
+}
+
 /* ---- one walk ---- */
 
 typedef struct walk {
@@ -74,6 +80,10 @@ static void add_waiting(const walk *w, const tnr_future *future) {
   } while (waiter != future->last_waiter);
 }
 
+static void add_waiting_for(tnr_future *future, void *user) {
+  add_waiting(user, future);
+}
+
 void tnr_found_init(tnr_found *found, tnr_runtime *runtime, size_t limit) {
   walk w = {found, limit};
   *found = (tnr_found){.complete = true};
@@ -83,8 +93,7 @@ void tnr_found_init(tnr_found *found, tnr_runtime *runtime, size_t limit) {
     add(&w, part->op, false);
   if (event_base_get_num_events(runtime->base, EVENT_BASE_COUNT_ACTIVE) > 0)
     event_base_foreach_event(runtime->base, add_active, &w);
-  for (const tnr_pending *pending = runtime->pending; pending; pending = pending->next)
-    add_waiting(&w, pending->future);
+  tnr_pending_visit(runtime, add_waiting_for, &w);
   for (size_t i = 0; i < found->count; i++)
     add_waiting(&w, &found->ops[i].op->future);
 }

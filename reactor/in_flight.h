@@ -4,6 +4,7 @@
 #define TENOR_REACTOR_IN_FLIGHT_H
 
 #include "op.h"
+#include "promise.h"
 
 /* A future in flight that is not an op's, and that ops may wait for: in the runtime's list.
  * Embedded.
@@ -15,6 +16,9 @@ typedef struct tnr_pending {
 
 void tnr_pending_add(tnr_pending *pending, tnr_future *future);
 void tnr_pending_remove(tnr_pending *pending);
+
+/* All of these, and the promises that are open. */
+void tnr_pending_visit(tnr_runtime *runtime, tnr_future_visit *visit, void *user);
 
 typedef struct tnr_found_op {
   tnr_op *op;

@@ -183,7 +183,7 @@ void tnr_op_never_ran(tnr_op_part *part);
 void tnr_op_withdraw(tnr_op *op, tnr_error *error);
 
 static inline bool tnr_op_may_be_withdrawn(const tnr_op *op) {
-  return op->stage == TNR_OP_WAITING || op->stage == TNR_OP_LAUNCHED;
+  return !op->future.resolved || op->stage == TNR_OP_WAITING || op->stage == TNR_OP_LAUNCHED;
 }
 
 /* Dispatcher: the op whose completion event this is; NULL when it is another event. */

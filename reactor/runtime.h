@@ -21,6 +21,7 @@ struct tnr_runtime {
   /* Read by everybody, hardly ever written. */
   _Alignas(64) tnr_lane *lanes;     /* [machine.count]; see there */
   int64_t spin_ns;                  /* immutable after create */
+  int looks;                        /* immutable after create: tnr_parker_looks */
   bool worker_waits;                /* immutable after create */
   int64_t op_timeout_ns;            /* immutable after create; 0: none */
   int64_t tick_ns;                  /* immutable after create: how coarse the base's clock is */

@@ -102,7 +102,7 @@ static bool passes_soon(tnr_future *future, tnr_moment moment, int64_t deadline)
   if (end > deadline)
     end = deadline;
   for (; now < end; now = tnr_now_ns()) {
-    for (int i = 0; i < 16; i++) {
+    for (int i = 0; i < future->runtime->looks; i++) {
       if (passed(future, moment))
         return true;
       tnr_cpu_relax();

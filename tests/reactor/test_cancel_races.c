@@ -23,8 +23,10 @@ typedef struct round {
   unsigned seed;
   call *calls; /* [RACES_A_ROUND * CALLBACKS_A_RACE] */
   atomic_int started, wrong, made;
-  _Atomic(tnr_future *) futures[RACES_A_ROUND]; /* for the thread that cancels; retained */
-  _Atomic(tnr_group *) groups[RACES_A_ROUND];   /* likewise, or NULL */
+  _Atomic(tnr_future *) futures[RACES_A_ROUND];   /* for the thread that cancels; retained */
+  _Atomic(tnr_group *) groups[RACES_A_ROUND];     /* likewise, or NULL */
+  _Atomic(tnr_promise *) promises[RACES_A_ROUND]; /* likewise, and fulfils, or not */
+  tnr_tensor *tensor;                             /* for promises; retained */
 } round;
 
 static unsigned chance(unsigned *seed, unsigned of) {
@@ -34,7 +36,8 @@ static unsigned chance(unsigned *seed, unsigned of) {
 static void called(tnr_value future, void *user) {
   call *one = user;
   tnr_status code = tnr_error_code(tnr_future_error(future));
-  bool expected = code == TNR_OK || code == TNR_ECANCELED || code == TNR_ETIMEDOUT;
+  bool expected =
+      code == TNR_OK || code == TNR_ECANCELED || code == TNR_ETIMEDOUT || code == TNR_ECLOSED;
   atomic_fetch_add(&one->times, expected ? 1 : 1000);
 }
 
@@ -58,9 +61,10 @@ static const tnr_composite_def deferred_def = {
     .name = "deferred", .needs_shapes = true, .body = body};
 
 /* In the innermost scope; NULL when the runtime has been closed. */
-static tnr_future *make_graph(round *r, unsigned *seed, tnr_future *x, tnr_future *y) {
+static tnr_future *make_graph(round *r, unsigned *seed, int race, tnr_future *x, tnr_future *y) {
   tnr_future *a = rig_plus_one(x), *b = rig_plus_one(chance(seed, 2) ? a : x);
-  switch (chance(seed, 8)) {
+  tnr_promise *promise;
+  switch (chance(seed, 9)) {
   case 0:
     return chance(seed, 40) ? rig_plus_one(b) : rig_on_worker(b);
   case 1:
@@ -75,6 +79,10 @@ static tnr_future *make_graph(round *r, unsigned *seed, tnr_future *x, tnr_futur
     return TNR_COMPOSITE1(&deferred_def, b, tnr_no_attrs, );
   case 6:
     return TNR_COMPOSITE1(&deferred_def, tnr_to_device(b, rig_cpu(r->runtime, 1)), tnr_no_attrs, );
+  case 7:
+    promise = tnr_promise_create(r->runtime);
+    atomic_store(&r->promises[race], tnr_retain(promise));
+    return rig_sum(tnr_promise_future(promise), b);
   default:
     return rig_sum(a, b);
   }
@@ -98,7 +106,7 @@ static bool race_once(round *r, unsigned *seed, int race, tnr_future *x, tnr_fut
   if (tnr_terms_open(.group = group, .timeout_ns = limits[chance(seed, 6)],
                      .priority = (tnr_priority)chance(seed, 4)) != TNR_OK)
     abort();
-  tnr_future *f = make_graph(r, seed, x, y), *g = f ? rig_plus_one(f) : NULL;
+  tnr_future *f = make_graph(r, seed, race, x, y), *g = f ? rig_plus_one(f) : NULL;
   if (tnr_terms_close() != TNR_OK)
     abort();
   if (!g) {
@@ -150,6 +158,11 @@ static void cancel(round *r) {
       atomic_fetch_add(&r->wrong, 1);
     tnr_release(future);
     tnr_release(group);
+    tnr_promise *promise = atomic_load(&r->promises[i]);
+    if (promise && chance(&seed, 3) && tnr_promise_fulfil(promise, r->tensor) != TNR_OK &&
+        !is_end())
+      atomic_fetch_add(&r->wrong, 1);
+    tnr_release(promise);
   }
 }
 
@@ -176,8 +189,10 @@ static void run_round(unsigned seed) {
   r.runtime = tnr_runtime_create(&(tnr_runtime_options){
       .devices = &devices, .device_configs = 1, .spin_ns = seed % 3 ? 0 : -1});
   assert_made(r.runtime);
+  r.tensor = rig_tensor(rig_cpu(r.runtime, 0), 2);
   rig_worker_function = nap;
   rig_threads(3, take_part, &r);
+  tnr_release(r.tensor);
   assert_int_equal(r.wrong, 0);
   for (int i = 0; i < RACES_A_ROUND * CALLBACKS_A_RACE; i++)
     if (r.calls[i].times != r.calls[i].registered)

@@ -97,6 +97,24 @@ static void a_stuck_graph_explains_itself(void **state) {
   assert_int_equal(last.count, 1);
 }
 
+static void it_tells_which_promises_are_open(void **state) {
+  tnr_promise *p = tnr_promise_create(*state);
+  int promise_line = __LINE__ - 1;
+  tnr_future *f = rig_plus_one(tnr_promise_future(p));
+  int line = __LINE__ - 1;
+  take_dump(*state);
+  assert_string_equal(last.lines[0], "1 op and 1 other future in flight");
+  line_of(with("rig_plus_one not known yet: waiting for promise %s; submitted ", here(promise_line),
+               ""),
+          here(line));
+  line_of("promise: not complete yet", here(promise_line));
+  assert_ok(tnr_promise_fulfil(p, rig_hold(rig_tensor(rig_cpu(*state, 0), 1))));
+  take_dump(*state);
+  line_of("promise: not complete yet", here(promise_line));
+  rig_open_gate();
+  assert_number(f, 2);
+}
+
 static void it_tells_how_long_ago(void **state) {
   tnr_future *held = rig_hold(tnr_to_async(rig_tensor(rig_cpu(*state, 0), 1)));
   rig_await_held(1);
@@ -285,6 +303,7 @@ static void a_runtime_that_does_not_end_says_why(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       rig_test(a_stuck_graph_explains_itself),
+      rig_test(it_tells_which_promises_are_open),
       rig_test(it_tells_how_long_ago),
       rig_test(it_tells_terms),
       rig_test(it_names_other_futures),
