@@ -163,7 +163,8 @@ static tnr_status start_workers(tnr_runtime *runtime, tnr_fault *fault) {
   for (int i = 0; i < runtime->machine.count; i++) {
     tnr_thread_slot slot = {runtime, i + 1};
     tnr_device *device = runtime->machine.devices[i];
-    if (tnr_worker_start(&device->worker, &duty, slot, device->name, runtime->spin_ns) == TNR_OK)
+    tnr_worker_init(&device->worker, &duty, slot, device->name, runtime->spin_ns);
+    if (tnr_worker_start(&device->worker) == TNR_OK)
       continue;
     stop_workers(runtime, i);
     return tnr_fail(fault, TNR_ESYSTEM, "no thread for the worker of %s", device->name);
