@@ -149,7 +149,10 @@ static void worker_runs(void *user, tnr_worker *worker, void *item) {
 
 static void worker_finishes(void *user, tnr_worker *worker) {
   tnr_runtime *runtime = user;
-  tnr_plan_cache_finish(&runtime->lanes[worker->slot.index - 1].plans);
+  tnr_device *device = runtime->machine.devices[worker->slot.index - 1];
+  tnr_plan_cache_finish(&runtime->lanes[device->index].plans);
+  if (device->driver->worker_stop)
+    device->driver->worker_stop(device->state);
 }
 
 static void stop_workers(tnr_runtime *runtime, int count) {
