@@ -259,9 +259,7 @@ static bool default_ends;            /* guarded by default_lock: a thread is des
 /* With the lock held: until no other thread is destroying it. Its own threads do not wait, since
  * the one that destroys it waits for them. */
 static void await_default(void) {
-  const tnr_thread *here = tnr_thread_here();
-  while (default_ends && here->dispatcher_of != default_runtime &&
-         here->worker_of != default_runtime)
+  while (default_ends && tnr_thread_service(default_runtime) == TNR_SERVES_NOT)
     pthread_cond_wait(&default_ended, &default_lock);
 }
 

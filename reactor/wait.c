@@ -175,9 +175,10 @@ bool tnr_wait_sleep(tnr_wait *wait, int64_t deadline) {
 }
 
 tnr_status tnr_wait_refused(const tnr_runtime *runtime, const char *what) {
-  if (tnr_on_dispatcher(runtime))
+  tnr_service service = tnr_thread_service(runtime);
+  if (service == TNR_SERVES_AS_DISPATCHER)
     return tnr_error_raise(TNR_EDEADLK, "%s would block the dispatcher, which it waits for", what);
-  if (tnr_thread_here()->worker_of == runtime)
+  if (service == TNR_SERVES_AS_WORKER)
     return tnr_error_raise(TNR_EDEADLK, "%s would block a device's worker, which it may wait for",
                            what);
   return TNR_OK;
