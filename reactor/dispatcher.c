@@ -78,9 +78,9 @@ tnr_status tnr_dispatcher_put_always(tnr_runtime *runtime, tnr_message *message)
 
 /* ---- one turn: dispatcher ---- */
 
-static void take_signals_of(tnr_runtime *runtime, tnr_worker *worker) {
+static void take_signals_of(tnr_runtime *runtime, tnr_worker *worker, int limit) {
   uint32_t waiting = tnr_ring_look(&worker->done);
-  for (int taken = 0; waiting > 0 && taken < SIGNALS_A_TURN; waiting--, taken++) {
+  for (int taken = 0; waiting > 0 && taken < limit; waiting--, taken++) {
     tnr_op_prefetch(tnr_ring_peek(&worker->done, PREFETCH_AHEAD));
     tnr_op_take_signal(runtime, tnr_ring_pop(&worker->done));
   }
@@ -89,7 +89,7 @@ static void take_signals_of(tnr_runtime *runtime, tnr_worker *worker) {
 /* worker → dispatcher: activates the completion events of what has finished. */
 static void take_signals(tnr_runtime *runtime) {
   for (int i = 0; i < runtime->machine.count; i++)
-    take_signals_of(runtime, &runtime->machine.devices[i]->worker);
+    take_signals_of(runtime, &runtime->machine.devices[i]->worker, SIGNALS_A_TURN);
 }
 
 static void prefetch_submission(uintptr_t item) {
@@ -98,9 +98,9 @@ static void prefetch_submission(uintptr_t item) {
 }
 
 /* any thread → dispatcher */
-static bool take_submissions(tnr_runtime *runtime) {
+static bool take_submissions(tnr_runtime *runtime, int limit) {
   uintptr_t item = 0;
-  for (int taken = 0; taken < SUBMISSIONS_A_TURN; taken++) {
+  for (int taken = 0; taken < limit; taken++) {
     item = tnr_inbox_next(&runtime->inbox);
     if (!item)
       break;
@@ -114,14 +114,16 @@ static bool take_submissions(tnr_runtime *runtime) {
 }
 
 /* Completion events fire: callbacks run, dependents are resolved. */
-static void fire_events(tnr_runtime *runtime) {
+void tnr_dispatcher_fire(tnr_runtime *runtime) {
   (void)event_base_loop(runtime->base, EVLOOP_ONCE | EVLOOP_NONBLOCK);
 }
 
-static void publish_launches(tnr_runtime *runtime) {
-  tnr_op_launch_ready(runtime);
+void tnr_dispatcher_publish(tnr_runtime *runtime) {
   for (int i = 0; i < runtime->machine.count; i++)
     tnr_lane_publish(&runtime->lanes[i]);
+}
+
+void tnr_dispatcher_settle(tnr_runtime *runtime) {
   for (int i = 0; i < runtime->machine.count; i++)
     tnr_lane_settle_epochs(&runtime->lanes[i]);
   tnr_lane_settle_epochs(&runtime->nowhere);
@@ -134,7 +136,7 @@ static bool has_signals(tnr_runtime *runtime) {
   return false;
 }
 
-static bool has_events(const tnr_runtime *runtime) {
+bool tnr_dispatcher_has_events(const tnr_runtime *runtime) {
   return event_base_get_num_events(runtime->base, EVENT_BASE_COUNT_ACTIVE) > 0;
 }
 
@@ -164,7 +166,7 @@ static void take_back_launches(tnr_runtime *runtime) {
     }
 }
 
-static bool is_over(tnr_runtime *runtime) {
+bool tnr_dispatcher_is_over(tnr_runtime *runtime) {
   /* acquire: pairs with the release in tnr_dispatcher_close; nothing is put in the inbox after it
    */
   if (!atomic_load_explicit(&runtime->close_requested, memory_order_acquire))
@@ -175,12 +177,12 @@ static bool is_over(tnr_runtime *runtime) {
 }
 
 /* Sleeps in the event base until there is something to do. */
-static void rest(tnr_runtime *runtime) {
-  if (has_events(runtime) || has_signals(runtime) || find_work_soon(runtime))
+void tnr_dispatcher_rest(tnr_runtime *runtime) {
+  if (tnr_dispatcher_has_events(runtime) || has_signals(runtime) || find_work_soon(runtime))
     return;
   tnr_parker_prepare(&runtime->sleep);
-  if (!is_over(runtime) && tnr_inbox_sleep(&runtime->inbox)) {
-    if (!has_signals(runtime) && !has_events(runtime))
+  if (!tnr_dispatcher_is_over(runtime) && tnr_inbox_sleep(&runtime->inbox)) {
+    if (!has_signals(runtime) && !tnr_dispatcher_has_events(runtime))
       (void)event_base_loop(runtime->base, EVLOOP_ONCE);
     tnr_inbox_awake(&runtime->inbox);
   }
@@ -195,20 +197,33 @@ static void on_wake(evutil_socket_t fd, short what, void *user) {
   }
 }
 
+bool tnr_dispatcher_turn(tnr_runtime *runtime) {
+  take_signals(runtime);
+  bool more = take_submissions(runtime, SUBMISSIONS_A_TURN);
+  tnr_op_launch_ready(runtime);
+  tnr_dispatcher_fire(runtime);
+  tnr_op_launch_ready(runtime);
+  tnr_dispatcher_publish(runtime);
+  tnr_dispatcher_settle(runtime);
+  return more;
+}
+
+void tnr_dispatcher_take_signals(tnr_runtime *runtime, int device, int limit) {
+  take_signals_of(runtime, &runtime->machine.devices[device]->worker, limit);
+}
+
+void tnr_dispatcher_take_submissions(tnr_runtime *runtime, int limit) {
+  (void)take_submissions(runtime, limit);
+}
+
 static void *dispatcher_main(void *argument) {
   tnr_runtime *runtime = argument;
   tnr_this_thread = (tnr_thread_slot){runtime, 0};
   (void)prctl(PR_SET_NAME, "dispatcher");
   tnr_thread_here()->dispatcher_of = runtime;
-  while (!is_over(runtime)) {
-    take_signals(runtime);
-    bool more = take_submissions(runtime);
-    tnr_op_launch_ready(runtime);
-    fire_events(runtime);
-    publish_launches(runtime);
-    if (!more)
-      rest(runtime);
-  }
+  while (!tnr_dispatcher_is_over(runtime))
+    if (!tnr_dispatcher_turn(runtime))
+      tnr_dispatcher_rest(runtime);
   return NULL;
 }
 
@@ -251,7 +266,7 @@ tnr_status tnr_dispatcher_start(tnr_runtime *runtime, tnr_fault *fault) {
 
 void tnr_dispatcher_close(tnr_runtime *runtime) {
   tnr_inbox_close(&runtime->inbox);
-  /* release: pairs with the acquire in is_over */
+  /* release: pairs with the acquire in tnr_dispatcher_is_over */
   atomic_store_explicit(&runtime->close_requested, true, memory_order_release);
   tnr_dispatcher_wake(runtime);
 }

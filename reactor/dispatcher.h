@@ -37,4 +37,23 @@ bool tnr_dispatcher_takes(const tnr_runtime *runtime);
 /* Workers: wakes the dispatcher if it sleeps, after something was put onto a completion queue. */
 void tnr_dispatcher_wake(void *runtime);
 
+/* ---- The dispatcher itself: its thread, or whoever plays it where there is none. ---- */
+
+/* Looks once at all that it has to do. True when there is more of it. */
+bool tnr_dispatcher_turn(tnr_runtime *runtime);
+
+/* Sleeps in the event base until there is something to do, or anything happens in the base. */
+void tnr_dispatcher_rest(tnr_runtime *runtime);
+
+/* The runtime is closed and everything in flight complete. */
+bool tnr_dispatcher_is_over(tnr_runtime *runtime);
+
+/* What a turn consists of, for who does it in another order. `limit`: how many, at most. */
+void tnr_dispatcher_take_signals(tnr_runtime *runtime, int device, int limit);
+void tnr_dispatcher_take_submissions(tnr_runtime *runtime, int limit);
+void tnr_dispatcher_fire(tnr_runtime *runtime);    /* completion events */
+void tnr_dispatcher_publish(tnr_runtime *runtime); /* what was launched */
+void tnr_dispatcher_settle(tnr_runtime *runtime);  /* who synchronizes a device */
+bool tnr_dispatcher_has_events(const tnr_runtime *runtime);
+
 #endif

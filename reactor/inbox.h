@@ -24,6 +24,7 @@ typedef struct tnr_inbox {
   bool asleep;      /* guarded by lock: the dispatcher wants an eventfd write for the next item */
   uintptr_t *items; /* guarded by lock: ops, and messages with their lowest bit set */
   size_t count, capacity; /* guarded by lock */
+  bool eager;             /* immutable after create: is looked into whenever something is in it */
   _Atomic size_t hint;    /* atomic, relaxed: count, for who looks without the lock */
 
   int64_t taken_when;                           /* dispatcher only: CLOCK_MONOTONIC, ns */
