@@ -35,7 +35,8 @@ void tnr_dispatcher_wake(void *runtime) {
 static tnr_status put_result(tnr_runtime *runtime, tnr_inbox_result result) {
   switch (result) {
   case TNR_INBOX_TAKEN_WAKE:
-    write_wake_fd(runtime);
+    if (runtime->mode == TNR_THREADS || tnr_crank_call(runtime))
+      write_wake_fd(runtime);
     return TNR_OK;
   case TNR_INBOX_TAKEN:
     return TNR_OK;
@@ -255,7 +256,8 @@ static tnr_status make(tnr_runtime *runtime, tnr_fault *fault) {
 
 tnr_status tnr_dispatcher_start(tnr_runtime *runtime, tnr_fault *fault) {
   tnr_status status = make(runtime, fault);
-  if (status == TNR_OK && pthread_create(&runtime->dispatcher, NULL, dispatcher_main, runtime) != 0)
+  if (status == TNR_OK && runtime->mode == TNR_THREADS &&
+      pthread_create(&runtime->dispatcher, NULL, dispatcher_main, runtime) != 0)
     status = tnr_fail(fault, TNR_ESYSTEM, "no thread for the dispatcher");
   if (status != TNR_OK) {
     tnr_dispatcher_finish(runtime);

@@ -4,7 +4,8 @@
 
 #include "runtime.h"
 
-/* Makes base, eventfd and wake event, and starts the thread. On failure nothing is left behind. */
+/* Makes base, eventfd and wake event, and starts the thread if the runtime has threads. On failure
+ * nothing is left behind. */
 tnr_status tnr_dispatcher_start(tnr_runtime *runtime, tnr_fault *fault);
 
 /* Any other thread: from now on nothing is taken any more. `abort` and `aborted` are set before. */

@@ -6,20 +6,35 @@
 #include <event2/event_struct.h>
 #include <pthread.h>
 
+#include <tenor/timeline.h>
+
 #include "../devices/machine.h"
+#include "crank.h"
 #include "inbox.h"
 #include "lane.h"
 #include "op.h"
 
+/* Whom to tell what happens. */
+typedef struct tnr_timeline {
+  tnr_timeline_fn *write; /* immutable after create; NULL: nobody */
+  void *user;             /* immutable after create */
+  pthread_mutex_t lock;   /* held while `write` is called */
+  uint32_t submitted;     /* guarded by lock: ops */
+} tnr_timeline;
+
 struct tnr_runtime {
   tnr_machine machine;
-  tnr_lane *lanes;   /* [machine.count]; see there */
+  tnr_lane *lanes; /* [machine.count]; see there */
+  tnr_mode mode;   /* immutable after create */
+  tnr_timeline timeline;
   tnr_lane nowhere;  /* dispatcher only: no queue, but the epochs of what has no device yet */
   int64_t spin_ns;   /* immutable after create */
   bool worker_waits; /* immutable after create */
 
+  tnr_crank crank; /* where there are no threads */
+
   /* The dispatcher's side. */
-  pthread_t dispatcher;                  /* immutable after create */
+  pthread_t dispatcher;                  /* immutable after create; unused without threads */
   struct event_base *base;               /* dispatcher only */
   struct event *wake_event;              /* dispatcher only: reads wake_fd */
   int wake_fd;                           /* immutable after create: an eventfd */
@@ -47,7 +62,7 @@ static inline tnr_lane *tnr_lane_of(const tnr_device *device) {
   return &((tnr_runtime *)device->machine->runtime)->lanes[device->index];
 }
 
-/* True on the dispatcher thread of this runtime. */
+/* True on the dispatcher thread of this runtime, or on a thread that plays it. */
 bool tnr_on_dispatcher(const tnr_runtime *runtime);
 
 #endif

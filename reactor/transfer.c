@@ -254,7 +254,7 @@ static bool is_reachable(const tnr_tensor *tensor) {
 static tnr_status wait_complete(tnr_tensor *tensor, int64_t deadline) {
   int64_t left = deadline;
   if (deadline != INT64_MAX) {
-    left = deadline - tnr_now_ns();
+    left = deadline - tnr_machine_now(tnr_mesh_machine(tensor->mesh));
     left = left > 0 ? left : 0;
   }
   tnr_error *error;
@@ -282,13 +282,13 @@ static tnr_status read_through_host(tnr_tensor *tensor, void *out, int64_t deadl
 }
 
 tnr_status tnr_tensor_read_for(tnr_tensor *tensor, void *out, size_t bytes, int64_t timeout_ns) {
-  int64_t deadline = tnr_deadline_after(timeout_ns);
   if (!tensor)
     return tnr_error() ? tnr_error_code(tnr_error())
                        : tnr_error_raise(TNR_EINVAL, "tensor_read: the tensor is NULL");
   if (bytes != tnr_tensor_bytes(tensor) || (!out && bytes > 0))
     return tnr_error_raise(TNR_EINVAL, "tensor_read: the tensor has %zu bytes, the buffer %zu",
                            tnr_tensor_bytes(tensor), out ? bytes : 0);
+  int64_t deadline = tnr_deadline_after(tnr_runtime_of_mesh(tensor->mesh), timeout_ns);
   tnr_status status = wait_complete(tensor, deadline);
   if (status != TNR_OK)
     return status;
