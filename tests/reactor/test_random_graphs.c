@@ -4,7 +4,7 @@
  * thousands of orders without, each of which can be had again.
  *
  * TENOR_SEED=17 replays the graph of one seed, and in virtual time its order; TENOR_OPS=500 sets
- * how many ops it has. */
+ * how many ops it has, TENOR_TEST_MODE=deterministic leaves out the other modes. */
 #include "graph.h"
 
 #include <stdlib.h>
@@ -20,7 +20,14 @@ enum { ORDERS = 5000, ORDERED_OPS = 100, REPLAYS = 200 };
 /* The graph that is being checked, for messages. */
 static uint64_t seed_now;
 static int ops_now;
+static tnr_mode mode_now;
 static bool runs_now;
+
+static void print_how_to_replay(const char *what) {
+  static const char *const modes[] = {"threads", "one_thread", "deterministic"};
+  print_error("TENOR_TEST_MODE=%s TENOR_SEED=%ju TENOR_OPS=%d%s\n", modes[mode_now],
+              (uintmax_t)seed_now, ops_now, what);
+}
 
 /* The node and what it was made from, some generations back. */
 static void print_origin(const graph *g, const graph_node *node, int depth) {
@@ -36,8 +43,8 @@ static void print_origin(const graph *g, const graph_node *node, int depth) {
 }
 
 static void complain(const graph *g, const graph_node *node, const char *what) {
-  print_error("TENOR_SEED=%ju TENOR_OPS=%d: node %d, %s, %s\n", (uintmax_t)seed_now, ops_now,
-              (int)(node - g->nodes), node->what, what);
+  print_how_to_replay(":");
+  print_error("node %d, %s, %s\n", (int)(node - g->nodes), node->what, what);
   print_origin(g, node, 1);
   fail();
 }
@@ -164,6 +171,7 @@ static void run_graph(uint64_t seed, int ops, const pace *how) {
   graph g = {.random = seed, .capacity = ops, .called = &called};
   seed_now = seed;
   ops_now = ops;
+  mode_now = how->mode;
   runs_now = true;
   g.nodes = calloc((size_t)ops, sizeof *g.nodes);
   assert_made(g.runtime = runtime_for(&g, how));
@@ -181,7 +189,7 @@ static void run_graph(uint64_t seed, int ops, const pace *how) {
 static int name_the_seed(void **state) {
   (void)state;
   if (runs_now)
-    print_error("it was TENOR_SEED=%ju TENOR_OPS=%d\n", (uintmax_t)seed_now, ops_now);
+    print_how_to_replay(" it was");
   runs_now = false;
   return 0;
 }
@@ -194,8 +202,10 @@ static int number_from(const char *name, int otherwise) {
 }
 
 /* Every graph of a test, or the one to replay: run(seed, ops) for each. */
-static void for_graphs(uint64_t first_seed, int graphs, int ops,
+static void for_graphs(tnr_mode mode, uint64_t first_seed, int graphs, int ops,
                        void (*run)(uint64_t seed, int ops)) {
+  if (getenv("TENOR_TEST_MODE") && check_mode() != mode)
+    skip();
   int seed = number_from("TENOR_SEED", 0);
   if (seed) {
     run((uint64_t)seed, number_from("TENOR_OPS", ops));
@@ -211,12 +221,12 @@ static void run_with_threads(uint64_t seed, int ops) {
 
 static void hundreds_of_graphs_equal_the_serial_reference(void **state) {
   (void)state;
-  for_graphs(1, SMALL_GRAPHS, SMALL_OPS, run_with_threads);
+  for_graphs(TNR_THREADS, 1, SMALL_GRAPHS, SMALL_OPS, run_with_threads);
 }
 
 static void graphs_of_ten_thousand_ops_equal_the_serial_reference(void **state) {
   (void)state;
-  for_graphs(100001, LARGE_GRAPHS, LARGE_OPS, run_with_threads);
+  for_graphs(TNR_THREADS, 100001, LARGE_GRAPHS, LARGE_OPS, run_with_threads);
 }
 
 /* The sims take no time in every other one, so that everything may happen at the same moment. */
@@ -231,7 +241,7 @@ static void run_in_an_order(uint64_t seed, int ops) {
 
 static void graphs_in_thousands_of_orders_equal_the_serial_reference(void **state) {
   (void)state;
-  for_graphs(1, ORDERS, ORDERED_OPS, run_in_an_order);
+  for_graphs(TNR_DETERMINISTIC, 1, ORDERS, ORDERED_OPS, run_in_an_order);
 }
 
 static void run_on_one_thread(uint64_t seed, int ops) {
@@ -240,7 +250,7 @@ static void run_on_one_thread(uint64_t seed, int ops) {
 
 static void graphs_on_one_thread_equal_the_serial_reference(void **state) {
   (void)state;
-  for_graphs(1, SMALL_GRAPHS, SMALL_OPS, run_on_one_thread);
+  for_graphs(TNR_ONE_THREAD, 1, SMALL_GRAPHS, SMALL_OPS, run_on_one_thread);
 }
 
 /* FNV-1a over the timeline's text. */
@@ -270,7 +280,7 @@ static void run_twice(uint64_t seed, int ops) {
 
 static void an_order_can_be_had_again(void **state) {
   (void)state;
-  for_graphs(1, REPLAYS, SMALL_OPS, run_twice);
+  for_graphs(TNR_DETERMINISTIC, 1, REPLAYS, SMALL_OPS, run_twice);
 }
 
 int main(void) {
