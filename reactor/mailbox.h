@@ -8,6 +8,7 @@
 #include <tenor/mailbox.h>
 
 #include "../devices/object.h"
+#include "crank.h"
 
 /* A letter is embedded in what it is about, and is in one list at most. `deliver` is called once,
  * on the thread that takes it out, and may free it. Its other fields: next and link belong to the
@@ -28,8 +29,10 @@ struct tnr_mailbox {
   _Atomic size_t waiting;  /* atomic: letters; written under the lock, read without it as a hint */
   uint64_t expected;       /* guarded by lock: letters announced that have not been delivered */
   bool raised;             /* guarded by lock */
+  bool called;             /* guarded by lock: has been told to turn the crank, and has not yet */
   bool closed;             /* guarded by lock: takes no announcement, the dispatcher's no letter */
   pthread_cond_t progress; /* destroy sleeps, whoever brings a letter or withdraws one wakes */
+  tnr_watcher watcher;     /* the crank's, where there are no threads */
 
   /* dispatcher only: in the runtime's list of those that it has filled and not raised */
   struct tnr_mailbox *next_unraised;
@@ -64,7 +67,7 @@ bool tnr_letter_claim(tnr_letter *letter);
 /* The winner: the letter is not to come, and is the caller's again. Any thread. */
 void tnr_mailbox_withdraw(tnr_mailbox *mailbox, tnr_letter *letter);
 
-/* Delivers up to `most` letters, until tnr_now_ns() is `deadline`; returns how many. */
+/* Delivers up to `most` letters, until tnr_machine_now is `deadline`; returns how many. */
 int tnr_mailbox_deliver(tnr_mailbox *mailbox, int64_t most, int64_t deadline);
 
 /* Dispatcher: lets all know that it has filled in this turn. */
