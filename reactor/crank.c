@@ -81,16 +81,19 @@ static void call_those_who_may_go(tnr_runtime *runtime) {
       pthread_cond_signal(&one->called);
 }
 
-static void tell_watchers(tnr_crank *crank) {
-  for (tnr_watcher *watcher = crank->watchers; watcher; watcher = watcher->next)
-    watcher->tell(watcher);
+/* Or whoever puts something into the inbox says so. */
+static bool has_work(tnr_runtime *runtime) {
+  return !tnr_crank_has_ended(runtime) &&
+         (tnr_turn_has_work(runtime) || !tnr_inbox_sleep(&runtime->inbox));
 }
 
-/* Nobody turns, and nobody is about to: watchers hear of what is there, or of what comes next. */
+/* Nobody turns, and nobody is about to. */
 static void leave_to_watchers(tnr_runtime *runtime) {
-  if (runtime->crank.watchers && !tnr_crank_has_ended(runtime) &&
-      (tnr_turn_has_work(runtime) || !tnr_inbox_sleep(&runtime->inbox)))
-    tell_watchers(&runtime->crank);
+  if (!runtime->crank.watchers)
+    return;
+  bool work = has_work(runtime);
+  for (tnr_watcher *one = runtime->crank.watchers; one; one = one->next)
+    one->tell(one, work);
 }
 
 static void take(tnr_runtime *runtime) {
@@ -287,8 +290,8 @@ bool tnr_crank_call(tnr_runtime *runtime) {
   tnr_crank *crank = &runtime->crank;
   pthread_mutex_lock(&crank->lock);
   bool turned = crank->turned;
-  if (!turned)
-    tell_watchers(crank);
+  if (!turned && !crank->sleepers) /* else one of them is about to turn */
+    leave_to_watchers(runtime);
   pthread_mutex_unlock(&crank->lock);
   return turned;
 }

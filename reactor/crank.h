@@ -10,12 +10,12 @@
 
 #include "turn.h"
 
-/* Somebody who is told, while nobody turns the crank, that there is something to turn it for.
+/* Somebody who is told, while nobody turns the crank, whether there is something to turn it for.
  * Called by any thread, again and again, with the crank's lock held: it may do no more than write
  * to a descriptor, under a lock with which nobody calls in here. Embedded in what it is about. */
 typedef struct tnr_watcher {
   struct tnr_watcher *next; /* guarded by the crank's lock */
-  void (*tell)(struct tnr_watcher *watcher);
+  void (*tell)(struct tnr_watcher *watcher, bool work);
 } tnr_watcher;
 
 typedef struct tnr_crank {

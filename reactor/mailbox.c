@@ -15,29 +15,6 @@ static bool is_dispatchers(const tnr_mailbox *mailbox) {
   return mailbox->fd == TNR_MAILBOX_OF_DISPATCHER;
 }
 
-/* ---- the descriptor: with the lock held ---- */
-
-static void write_fd(tnr_mailbox *mailbox) {
-  uint64_t one = 1;
-  mailbox->raised = true;
-  while (write(mailbox->fd, &one, sizeof one) == -1 && errno == EINTR) {
-  }
-}
-
-static void raise_fd(tnr_mailbox *mailbox) {
-  if (mailbox->first && !mailbox->raised)
-    write_fd(mailbox);
-}
-
-static void lower_fd(tnr_mailbox *mailbox) {
-  uint64_t count;
-  if (mailbox->first || mailbox->called || !mailbox->raised)
-    return;
-  mailbox->raised = false;
-  while (read(mailbox->fd, &count, sizeof count) == -1 && errno == EINTR) {
-  }
-}
-
 /* ---- the queue: with the lock held ---- */
 
 static void count_waiting(tnr_mailbox *mailbox, int more) {
@@ -61,6 +38,30 @@ static void take_out(tnr_mailbox *mailbox, tnr_letter *letter) {
   count_waiting(mailbox, -1);
 }
 
+/* What has come lies newest first. */
+static void take_in(tnr_mailbox *mailbox) {
+  if (!tnr_mailbox_has_incoming(mailbox)) /* or closed, which stays so while the lock is held */
+    return;
+  /* acquire: pairs with the release in push; what the letters are about is then visible */
+  tnr_letter *letter = atomic_exchange_explicit(&mailbox->incoming, NULL, memory_order_acquire);
+  tnr_letter *oldest = NULL, *next;
+  for (; letter; letter = next) {
+    next = letter->next;
+    letter->next = oldest;
+    oldest = letter;
+  }
+  for (letter = oldest; letter; letter = next) {
+    next = letter->next;
+    append(mailbox, letter);
+  }
+}
+
+static bool is_empty(tnr_mailbox *mailbox) {
+  if (!mailbox->first)
+    take_in(mailbox);
+  return !mailbox->first;
+}
+
 /* One letter that was announced is done with. */
 static void settle_one(tnr_mailbox *mailbox) {
   if (!is_dispatchers(mailbox))
@@ -79,6 +80,29 @@ static void unlock_and_tell(tnr_mailbox *mailbox) {
     tnr_dispatcher_look_again(runtime);
 }
 
+/* ---- the descriptor: with the lock held ---- */
+
+static void write_fd(tnr_mailbox *mailbox) {
+  uint64_t one = 1;
+  mailbox->raised = true;
+  while (write(mailbox->fd, &one, sizeof one) == -1 && errno == EINTR) {
+  }
+}
+
+static void raise_fd(tnr_mailbox *mailbox) {
+  if (!mailbox->raised && !is_empty(mailbox))
+    write_fd(mailbox);
+}
+
+static void lower_fd(tnr_mailbox *mailbox) {
+  uint64_t count;
+  if (!mailbox->raised || mailbox->called || !is_empty(mailbox))
+    return;
+  mailbox->raised = false;
+  while (read(mailbox->fd, &count, sizeof count) == -1 && errno == EINTR) {
+  }
+}
+
 /* ---- putting in ---- */
 
 bool tnr_mailbox_announce(tnr_mailbox *mailbox) {
@@ -89,7 +113,28 @@ bool tnr_mailbox_announce(tnr_mailbox *mailbox) {
   return open;
 }
 
-static void raise_later(tnr_mailbox *mailbox) {
+typedef enum push_result { PUSHED, PUSHED_FIRST, PUSH_CLOSED } push_result;
+
+static push_result push(tnr_mailbox *mailbox, tnr_letter *letter) {
+  tnr_letter *newest = atomic_load_explicit(&mailbox->incoming, memory_order_relaxed);
+  do {
+    if (newest == TNR_MAILBOX_CLOSED)
+      return PUSH_CLOSED;
+    letter->next = newest;
+    /* release: pairs with the acquire in take_in */
+  } while (!atomic_compare_exchange_weak_explicit(&mailbox->incoming, &newest, letter,
+                                                  memory_order_release, memory_order_relaxed));
+  return newest ? PUSHED : PUSHED_FIRST;
+}
+
+/* Who waits for the descriptor, and who waits in destroy. */
+static void tell(tnr_mailbox *mailbox) {
+  pthread_mutex_lock(&mailbox->lock);
+  raise_fd(mailbox);
+  unlock_and_tell(mailbox);
+}
+
+static void tell_later(tnr_mailbox *mailbox) {
   if (mailbox->unraised)
     return;
   tnr_object_retain(&mailbox->object);
@@ -99,27 +144,27 @@ static void raise_later(tnr_mailbox *mailbox) {
 }
 
 static bool post_to_dispatcher(tnr_mailbox *mailbox, tnr_letter *letter) {
-  pthread_mutex_lock(&mailbox->lock);
-  bool open = !mailbox->closed;
-  if (open)
-    append(mailbox, letter);
-  pthread_mutex_unlock(&mailbox->lock);
-  if (open && !tnr_on_dispatcher(mailbox->runtime))
+  if (push(mailbox, letter) == PUSH_CLOSED)
+    return false;
+  if (!tnr_on_dispatcher(mailbox->runtime))
     tnr_dispatcher_mail_came(mailbox->runtime);
-  return open;
+  return true;
 }
 
+/* Once the letter is in, it may be delivered and the mailbox destroyed at any time: hence the
+ * references. */
 bool tnr_mailbox_post(tnr_mailbox *mailbox, tnr_letter *letter) {
   if (is_dispatchers(mailbox))
     return post_to_dispatcher(mailbox, letter);
-  bool later = tnr_on_dispatcher(mailbox->runtime);
-  if (later) /* before somebody may destroy the mailbox: the letter is still expected */
-    raise_later(mailbox);
-  pthread_mutex_lock(&mailbox->lock);
-  append(mailbox, letter);
-  if (!later)
-    raise_fd(mailbox);
-  unlock_and_tell(mailbox);
+  if (tnr_on_dispatcher(mailbox->runtime)) {
+    tell_later(mailbox);
+    (void)push(mailbox, letter);
+    return true;
+  }
+  tnr_object_retain(&mailbox->object);
+  if (push(mailbox, letter) == PUSHED_FIRST) /* else whoever was first tells */
+    tell(mailbox);
+  tnr_object_release(&mailbox->object);
   return true;
 }
 
@@ -128,9 +173,7 @@ void tnr_mailbox_raise_all(tnr_runtime *runtime) {
     tnr_mailbox *mailbox = runtime->unraised;
     runtime->unraised = mailbox->next_unraised;
     mailbox->unraised = false;
-    pthread_mutex_lock(&mailbox->lock);
-    raise_fd(mailbox);
-    pthread_mutex_unlock(&mailbox->lock);
+    tell(mailbox);
     tnr_object_release(&mailbox->object);
   }
 }
@@ -150,6 +193,7 @@ bool tnr_letter_claim(tnr_letter *letter) {
 
 void tnr_mailbox_withdraw(tnr_mailbox *mailbox, tnr_letter *letter) {
   pthread_mutex_lock(&mailbox->lock);
+  take_in(mailbox);
   if (letter->queued) {
     take_out(mailbox, letter);
     lower_fd(mailbox);
@@ -160,7 +204,7 @@ void tnr_mailbox_withdraw(tnr_mailbox *mailbox, tnr_letter *letter) {
 
 /* With the lock held: the oldest letter that nobody is taking back. */
 static tnr_letter *take_oldest(tnr_mailbox *mailbox) {
-  while (mailbox->first) {
+  while (!is_empty(mailbox)) {
     tnr_letter *letter = mailbox->first;
     take_out(mailbox, letter);
     if (tnr_letter_claim(letter)) {
@@ -178,8 +222,12 @@ static tnr_letter *next_letter(tnr_mailbox *mailbox, bool again, bool enough) {
   if (again)
     settle_one(mailbox);
   tnr_letter *letter = enough ? NULL : take_oldest(mailbox);
-  if (!letter && mailbox->first && !is_dispatchers(mailbox))
-    write_fd(mailbox); /* an edge, for those who wait for edges */
+  if (!letter && !is_dispatchers(mailbox)) {
+    if (is_empty(mailbox))
+      lower_fd(mailbox);
+    else
+      write_fd(mailbox); /* an edge, for those who wait for edges */
+  }
   unlock_and_tell(mailbox);
   return letter;
 }
@@ -196,16 +244,24 @@ int tnr_mailbox_deliver(tnr_mailbox *mailbox, int64_t most, int64_t deadline) {
   return delivered;
 }
 
+static int64_t count(tnr_mailbox *mailbox) {
+  pthread_mutex_lock(&mailbox->lock);
+  take_in(mailbox);
+  size_t waiting = atomic_load_explicit(&mailbox->waiting, memory_order_relaxed);
+  pthread_mutex_unlock(&mailbox->lock);
+  return waiting < INT_MAX ? (int64_t)waiting : INT_MAX;
+}
+
 /* ---- without threads: turning the crank for what is to come ---- */
 
 /* An edge of its own each time. */
-static void call(tnr_watcher *watcher) {
+static void call(tnr_watcher *watcher, bool work) {
   tnr_mailbox *mailbox = (tnr_mailbox *)((char *)watcher - offsetof(tnr_mailbox, watcher));
   pthread_mutex_lock(&mailbox->lock);
-  if (!mailbox->called) {
-    mailbox->called = true;
+  if (work && !mailbox->called)
     write_fd(mailbox);
-  }
+  mailbox->called = work;
+  lower_fd(mailbox);
   pthread_mutex_unlock(&mailbox->lock);
 }
 
@@ -216,14 +272,14 @@ static void forget_call(tnr_mailbox *mailbox) {
 }
 
 typedef struct work_limits {
-  const tnr_mailbox *mailbox;
+  tnr_mailbox *mailbox;
   int64_t most, deadline;
 } work_limits;
 
 static bool is_enough(const void *what) {
   const work_limits *limits = what;
-  const tnr_mailbox *mailbox = limits->mailbox;
-  return (int64_t)atomic_load_explicit(&mailbox->waiting, memory_order_relaxed) >= limits->most ||
+  tnr_mailbox *mailbox = limits->mailbox;
+  return (limits->most != INT64_MAX && count(mailbox) >= limits->most) ||
          (limits->deadline != INT64_MAX &&
           tnr_machine_now(&mailbox->runtime->machine) >= limits->deadline);
 }
@@ -263,11 +319,8 @@ int tnr_mailbox_dispatch_within(tnr_mailbox *mailbox, const tnr_mailbox_limits *
       limits->max_ns > 0 ? tnr_deadline_after(mailbox->runtime, limits->max_ns) : INT64_MAX;
   if (mailbox->runtime->mode != TNR_THREADS)
     work(mailbox, allowed, deadline);
-  /* relaxed: what this thread knows of is counted */
-  int64_t most = (int64_t)atomic_load_explicit(&mailbox->waiting, memory_order_relaxed);
-  if (allowed < most)
-    most = allowed;
-  return dispatch(mailbox, most < INT_MAX ? most : INT_MAX, deadline);
+  int64_t most = count(mailbox);
+  return dispatch(mailbox, allowed < most ? allowed : most, deadline);
 }
 
 /* ---- life ---- */
@@ -285,8 +338,13 @@ void tnr_mailbox_finish(tnr_mailbox *mailbox) {
 }
 
 bool tnr_mailbox_close(tnr_mailbox *mailbox) {
+  tnr_letter *none = NULL;
   pthread_mutex_lock(&mailbox->lock);
-  bool closed = mailbox->closed = !mailbox->first;
+  /* relaxed: nothing hangs on it; what is refused stays where it was */
+  mailbox->closed |= is_empty(mailbox) && atomic_compare_exchange_strong_explicit(
+                                              &mailbox->incoming, &none, TNR_MAILBOX_CLOSED,
+                                              memory_order_relaxed, memory_order_relaxed);
+  bool closed = mailbox->closed;
   pthread_mutex_unlock(&mailbox->lock);
   return closed;
 }
@@ -352,7 +410,7 @@ static tnr_status may_drain(tnr_mailbox *mailbox) {
 static bool has_progress(const void *what) {
   tnr_mailbox *mailbox = (tnr_mailbox *)what;
   pthread_mutex_lock(&mailbox->lock);
-  bool progress = mailbox->first || mailbox->expected == 0;
+  bool progress = mailbox->expected == 0 || !is_empty(mailbox);
   pthread_mutex_unlock(&mailbox->lock);
   return progress;
 }
@@ -373,7 +431,7 @@ static void drain(tnr_mailbox *mailbox) {
   pthread_mutex_lock(&mailbox->lock);
   mailbox->closed = true;
   while (mailbox->expected > 0) {
-    if (!mailbox->first) {
+    if (is_empty(mailbox)) {
       await_progress(mailbox);
       continue;
     }

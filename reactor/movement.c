@@ -126,6 +126,11 @@ static void cut(const tnr_device *by, const tnr_tensor *in, tnr_tensor *out, int
             r.count);
 }
 
+bool tnr_movement_is_quick(const tnr_device *device, const tnr_tensor *in) {
+  enum { QUICK_BYTES = 4096 };
+  return !device->driver->copy && tnr_tensor_bytes(in) <= QUICK_BYTES;
+}
+
 void tnr_movement_run(tnr_device *device, const tnr_tensor *in, tnr_tensor *out, int piece) {
   if (out->shard_dim >= 0)
     cut(device, in, out, piece);

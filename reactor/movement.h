@@ -30,6 +30,9 @@ tnr_status tnr_movement_create(tnr_op *op, const tnr_tensor *in, tnr_tensor **ou
  * them when the output is on the host). */
 void tnr_movement_run(tnr_device *device, const tnr_tensor *in, tnr_tensor *out, int piece);
 
+/* Whether it takes less time than telling of it. */
+bool tnr_movement_is_quick(const tnr_device *device, const tnr_tensor *in);
+
 /* Copies a whole tensor, dense, into `to`; for pieces in memory that this thread can reach. */
 void tnr_movement_assemble(const tnr_tensor *in, void *to);
 

@@ -212,6 +212,7 @@ static tnr_status start_workers(tnr_runtime *runtime, tnr_fault *fault) {
 static tnr_status start(tnr_runtime *runtime, const settings *set, tnr_fault *fault) {
   runtime->mode = set->mode;
   runtime->spin_ns = set->mode == TNR_THREADS ? set->spin_ns : -1;
+  runtime->looks = tnr_parker_looks();
   runtime->worker_waits = set->worker_waits;
   runtime->inbox.eager = set->mode != TNR_THREADS;
   runtime->timeline = set->timeline;

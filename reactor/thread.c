@@ -5,7 +5,10 @@
 #include "error.h"
 #include "scope.h"
 
-_Thread_local tnr_thread tnr_thread_own;
+/* initial-exec: read on every call, also in the shared library. Not inline: linkers rewrite how the
+ * address of such a variable is got, and UndefinedBehaviorSanitizer's check of it for NULL breaks
+ */
+static _Thread_local tnr_thread here __attribute__((tls_model("initial-exec")));
 static pthread_once_t key_once = PTHREAD_ONCE_INIT;
 static pthread_key_t key;
 static bool have_key;
@@ -25,8 +28,12 @@ static void make_key(void) {
   have_key = pthread_key_create(&key, thread_ends) == 0;
 }
 
+tnr_thread *tnr_thread_here(void) {
+  return &here;
+}
+
 tnr_service tnr_thread_service(const tnr_runtime *runtime) {
-  for (const tnr_thread *thread = &tnr_thread_own; thread; thread = thread->outer) {
+  for (const tnr_thread *thread = &here; thread; thread = thread->outer) {
     if (thread->dispatcher_of == runtime)
       return TNR_SERVES_AS_DISPATCHER;
     if (thread->worker_of == runtime)
@@ -48,19 +55,19 @@ void tnr_role_finish(tnr_role *role) {
 }
 
 static void change_places(tnr_role *role) {
-  tnr_role before = {tnr_thread_own, tnr_this_thread};
-  tnr_thread_own = role->thread;
+  tnr_role before = {here, tnr_this_thread};
+  here = role->thread;
   tnr_this_thread = role->slot;
   *role = before;
 }
 
 void tnr_role_enter(tnr_role *role) {
   change_places(role);
-  tnr_thread_own.outer = &role->thread;
+  here.outer = &role->thread;
 }
 
 void tnr_role_leave(tnr_role *role) {
-  tnr_thread_own.outer = NULL;
+  here.outer = NULL;
   change_places(role);
 }
 

@@ -28,13 +28,8 @@ typedef struct tnr_thread {
   const struct tnr_thread *outer; /* in a role: what the thread is besides; else NULL */
 } tnr_thread;
 
-/* initial-exec: read on every call, also in the shared library */
-extern _Thread_local tnr_thread tnr_thread_own __attribute__((tls_model("initial-exec")));
-
 /* The calling thread's. Cheap. */
-static inline tnr_thread *tnr_thread_here(void) {
-  return &tnr_thread_own;
-}
+tnr_thread *tnr_thread_here(void);
 
 /* What the calling thread is to a runtime, be it under a role in another one. */
 typedef enum tnr_service {

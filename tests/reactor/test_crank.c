@@ -234,11 +234,14 @@ static void what_another_thread_submits_wakes_the_one_that_waits(void **state) {
 
 typedef struct watch {
   tnr_watcher watcher;
-  atomic_int told;
+  atomic_int told;  /* of work; */
+  atomic_bool work; /* and whether that is still so */
 } watch;
 
-static void note_work(tnr_watcher *watcher) {
-  atomic_fetch_add(&((watch *)watcher)->told, 1);
+static void note_work(tnr_watcher *watcher, bool work) {
+  watch *noted = (watch *)watcher;
+  atomic_fetch_add(&noted->told, work);
+  atomic_store(&noted->work, work);
 }
 
 static void watchers_hear_of_work_while_nobody_does_it(void **state) {
@@ -255,13 +258,16 @@ static void watchers_hear_of_work_while_nobody_does_it(void **state) {
   assert_int_equal(first.told, 2); /* there is more */
   while (tnr_runtime_step(*state)) {
   }
+  assert_false(first.work || second.work);
   int told = first.told;
   assert_true(tnr_passed(f, TNR_COMPLETE));
   tnr_crank_unwatch(*state, &first.watcher);
   f = rig_plus_one(f);
   assert_int_equal(first.told, told);
   assert_int_equal(second.told, told + 1);
+  assert_true(second.work);
   assert_number(f, 4);
+  assert_false(second.work);
   tnr_crank_unwatch(*state, &second.watcher);
 }
 

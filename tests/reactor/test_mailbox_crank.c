@@ -43,6 +43,19 @@ static void a_loop_on_the_descriptor_does_it_all(void **state) {
   post_close(box);
 }
 
+static void what_a_wait_has_done_is_not_there_to_do(void **state) {
+  tnr_mailbox *box = post_box(*state);
+  for (int i = 0; i < 30; i++) {
+    tnr_future *f = rig_plus_one(rig_plus_one(threadless_one(*state, i % 3)));
+    assert_true(post_is_readable(box));
+    assert_number(f, 3);
+    while (tnr_runtime_step(*state)) { /* what is left to tidy up */
+    }
+    assert_false(post_is_readable(box));
+  }
+  post_close(box);
+}
+
 static void kernels_and_callbacks_on_the_dispatcher_run_in_dispatch(void **state) {
   tnr_mailbox *box = post_box(*state);
   tnr_future *f = rig_plus_one(threadless_one(*state, 0));
@@ -200,6 +213,7 @@ static void in_virtual_time_no_time_passes(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       threadless_test(a_loop_on_the_descriptor_does_it_all),
+      threadless_test(what_a_wait_has_done_is_not_there_to_do),
       threadless_test(kernels_and_callbacks_on_the_dispatcher_run_in_dispatch),
       threadless_test(edges_tell_of_what_a_dispatch_leaves_behind),
       threadless_test(promises_of_other_threads_make_it_readable),
