@@ -10,13 +10,13 @@ void tnr_worker_give_back(tnr_worker *worker, void *item) {
 }
 
 void tnr_worker_flush(tnr_worker *worker) {
-  if (tnr_ring_published(&worker->done))
+  if (tnr_ring_published(&worker->done) || worker->asleep_until)
     return;
   tnr_ring_publish(&worker->done);
   worker->duty.wake_dispatcher(worker->duty.user);
 }
 
-static bool has_work(const tnr_worker *worker) {
+bool tnr_worker_has_work(const tnr_worker *worker) {
   return tnr_ring_has(&worker->queues[TNR_LEVEL_NORMAL]) ||
          tnr_ring_has(&worker->queues[TNR_LEVEL_HIGH]) ||
          tnr_ring_has(&worker->queues[TNR_LEVEL_LOW]);
@@ -60,13 +60,20 @@ static void *next_item(tnr_worker *worker) {
   return pop(worker, TNR_LEVEL_NORMAL);
 }
 
-static bool run_queues(tnr_worker *worker) {
+void *tnr_worker_peek(tnr_worker *worker) {
+  tnr_ring *queue = &worker->queues[choose(worker)];
+  (void)tnr_ring_look(queue);
+  return tnr_ring_peek(queue, 0);
+}
+
+bool tnr_worker_round(tnr_worker *worker, uint32_t limit) {
   uint32_t ran = 0;
-  for (void *item; (item = next_item(worker));) {
+  for (void *item; ran < limit && (item = next_item(worker));) {
     worker->duty.run(worker->duty.user, worker, item);
     if (++ran % FLUSH_EVERY == 0)
       tnr_worker_flush(worker);
   }
+  tnr_worker_flush(worker);
   return ran > 0;
 }
 
@@ -77,7 +84,7 @@ static bool find_work_soon(tnr_worker *worker) {
   int64_t end = tnr_now_ns() + worker->spin_ns;
   do {
     for (int i = 0; i < worker->looks; i++) {
-      if (has_work(worker))
+      if (tnr_worker_has_work(worker))
         return true;
       tnr_cpu_relax();
     }
@@ -91,7 +98,7 @@ static void rest(tnr_worker *worker) {
     return;
   tnr_parker_prepare(&worker->parker);
   /* acquire: pairs with the release in tnr_worker_stop */
-  if (has_work(worker) || atomic_load_explicit(&worker->stop, memory_order_acquire))
+  if (tnr_worker_has_work(worker) || atomic_load_explicit(&worker->stop, memory_order_acquire))
     tnr_parker_cancel(&worker->parker);
   else
     tnr_parker_sleep(&worker->parker, INT64_MAX);
@@ -105,7 +112,7 @@ static void *worker_main(void *argument) {
   for (;;) {
     /* acquire, and before the look: what was pushed before the stop is run */
     bool stopping = atomic_load_explicit(&worker->stop, memory_order_acquire);
-    if (run_queues(worker))
+    if (tnr_worker_round(worker, UINT32_MAX))
       continue;
     if (stopping)
       break;
@@ -115,13 +122,21 @@ static void *worker_main(void *argument) {
   return NULL;
 }
 
-tnr_status tnr_worker_start(tnr_worker *worker, const tnr_worker_duty *duty, tnr_thread_slot slot,
-                            const char *name, int64_t spin_ns) {
+void tnr_worker_init(tnr_worker *worker, const tnr_worker_duty *duty, tnr_thread_slot slot,
+                     const char *name, int64_t spin_ns) {
   worker->duty = *duty;
   worker->name = name;
   worker->slot = slot;
   worker->spin_ns = spin_ns;
   worker->looks = tnr_parker_looks();
+}
+
+void tnr_worker_awake(tnr_worker *worker) {
+  worker->asleep_until = 0;
+  tnr_worker_flush(worker);
+}
+
+tnr_status tnr_worker_start(tnr_worker *worker) {
   return pthread_create(&worker->thread, NULL, worker_main, worker) == 0 ? TNR_OK : TNR_ESYSTEM;
 }
 

@@ -196,7 +196,7 @@ static void clear_queues(tnr_runtime *runtime) {
  * when its turn comes. */
 void tnr_cancel_sweep(tnr_runtime *runtime) {
   enum { VISITED_MAX = 100000, REST = 3 };
-  int64_t begin = tnr_now_ns();
+  int64_t begin = tnr_machine_now(&runtime->machine);
   tnr_found found;
   if (begin < runtime->sweep_after)
     return;
@@ -205,7 +205,7 @@ void tnr_cancel_sweep(tnr_runtime *runtime) {
   runtime->sweep = !found.complete && withdrawn > 0;
   tnr_found_finish(&found);
   clear_queues(runtime);
-  int64_t end = tnr_now_ns();
+  int64_t end = tnr_machine_now(&runtime->machine);
   runtime->sweep_after = end + REST * (end - begin);
 }
 

@@ -198,7 +198,6 @@ static void finish(deferred *made, tnr_error *error) {
   if (error)
     tnr_future_set_error(&made->future, error);
   tnr_pending_remove(&made->pending);
-  (void)event_del(&made->timer);
   tnr_future_complete(&made->future);
   error = tnr_future_get_error(&made->future);
   if (error && tnr_is_cancellation(runtime, error))
@@ -315,7 +314,7 @@ static void inputs_there(deferred *made) {
     finish(made, error);
     return;
   }
-  (void)event_del(&made->timer); /* what the body submits has deadlines of its own */
+  tnr_deadline_stop(&made->terms.deadline); /* what the body submits has deadlines of its own */
   tnr_value value = run_deferred(made);
   if (value.kind == TNR_VALUE_NONE) {
     finish(made, (tnr_error *)tnr_error());

@@ -1,5 +1,6 @@
 #include <tenor/dump.h>
 
+#include <limits.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -179,7 +180,7 @@ static void say_pending(tnr_future *future, void *user) {
 
 static void say_all(text *out, tnr_runtime *runtime) {
   tnr_found found;
-  int64_t now = tnr_now_ns();
+  int64_t now = tnr_machine_now(&runtime->machine);
   tnr_found_init(&found, runtime, SIZE_MAX);
   out->out_of_memory |= !found.complete;
   size_t others = 0;
@@ -211,14 +212,17 @@ static void request_arrives(tnr_message *message) {
 /* Once the dispatcher has ended nobody takes the message any more. False: it was not taken. */
 static bool await_text(const request *made) {
   enum { LOOK_EVERY_NS = 20000000 };
-  while (!tnr_wait_sleep(made->wait, tnr_deadline_after(LOOK_EVERY_NS)))
+  tnr_runtime *runtime = made->runtime;
+  if (runtime->mode != TNR_THREADS)
+    return tnr_wait_sleep(runtime, made->wait, INT64_MAX);
+  while (!tnr_wait_sleep(runtime, made->wait, tnr_deadline_after(runtime, LOOK_EVERY_NS)))
     /* acquire: pairs with the release in dispatcher_main */
-    if (atomic_load_explicit(&made->runtime->dispatcher_ended, memory_order_acquire))
-      return tnr_wait_sleep(made->wait, 0);
+    if (atomic_load_explicit(&runtime->dispatcher_ended, memory_order_acquire))
+      return tnr_wait_sleep(runtime, made->wait, 0);
   return true;
 }
 
-static tnr_status ask(request *made) {
+static tnr_status ask_dispatcher(request *made) {
   made->wait = tnr_wait_new();
   if (!made->wait)
     return TNR_ENOMEM;
@@ -228,6 +232,20 @@ static tnr_status ask(request *made) {
   if (status != TNR_OK)
     tnr_wait_release(made->wait); /* the dispatcher's */
   tnr_wait_release(made->wait);
+  return status;
+}
+
+/* As the dispatcher that nobody else plays. */
+static void say_as_dispatcher(void *user) {
+  request *made = user;
+  tnr_dispatcher_take_submissions(made->runtime, INT_MAX);
+  say_all(&made->text, made->runtime);
+}
+
+static tnr_status ask(request *made) {
+  tnr_status status = TNR_OK;
+  if (!tnr_crank_borrow(made->runtime, say_as_dispatcher, made))
+    status = ask_dispatcher(made);
   return status == TNR_OK && made->text.out_of_memory ? TNR_ENOMEM : status;
 }
 
@@ -253,7 +271,9 @@ tnr_status tnr_runtime_dump(tnr_runtime *runtime, tnr_dump_line *line, void *use
   if (!runtime || !line)
     return tnr_error_raise(TNR_EINVAL, "runtime_dump: %s is NULL",
                            runtime ? "line" : "the runtime");
-  if (tnr_on_dispatcher(runtime))
+  tnr_service service = tnr_thread_service(runtime);
+  if (service == TNR_SERVES_AS_DISPATCHER ||
+      (service == TNR_SERVES_AS_WORKER && runtime->mode != TNR_THREADS))
     return tnr_error_raise(TNR_EDEADLK, "a dump would block the dispatcher, which it waits for");
   atomic_fetch_add(&runtime->dumps, 1);
   tnr_status status = dump(runtime, line, user);

@@ -56,7 +56,8 @@ static tnr_status check(const tnr_runtime *runtime, const tnr_group_options *opt
 static void set_deadline(tnr_group *group, int64_t timeout_ns) {
   const tnr_group *parent = group->parent;
   group->limit = timeout_ns ? timeout_ns : INT64_MAX;
-  if (__builtin_add_overflow(tnr_now_ns(), group->limit, &group->deadline))
+  if (__builtin_add_overflow(tnr_machine_now(&group->runtime->machine), group->limit,
+                             &group->deadline))
     group->deadline = INT64_MAX;
   if (parent && parent->deadline < group->deadline) {
     group->deadline = parent->deadline;

@@ -39,6 +39,11 @@ void tnr_lane_push(tnr_lane *lane, tnr_level level, tnr_op_part *part);
 /* One part of this level has left the worker's hands: the next one may go there. */
 void tnr_lane_returned(tnr_lane *lane, tnr_level level);
 
+static inline bool tnr_lane_has_unpublished(const tnr_lane *lane) {
+  return lane->queues[TNR_LEVEL_NORMAL].unpublished || lane->queues[TNR_LEVEL_HIGH].unpublished ||
+         lane->queues[TNR_LEVEL_LOW].unpublished;
+}
+
 /* Shows the worker what was pushed, and wakes it if it sleeps. */
 void tnr_lane_publish(tnr_lane *lane);
 

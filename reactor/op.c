@@ -13,6 +13,7 @@
 #include "operands.h"
 #include "runtime.h"
 #include "thread.h"
+#include "timeline.h"
 
 static bool has_failed(tnr_op *op) {
   /* acquire: pairs with tnr_future_set_error */
@@ -129,10 +130,13 @@ void tnr_op_give_up(tnr_op *op) {
 }
 
 tnr_status tnr_op_submit(tnr_op *op) {
+  tnr_timeline_note(op, TNR_TIMELINE_SUBMIT, NULL);
   tnr_status status = tnr_dispatcher_put_op(op->future.runtime, op);
   if (status == TNR_OK)
     return TNR_OK;
   tnr_error_raise_at(op->def->name, tnr_op_site(op), status, "%s", tnr_dispatcher_refusal(status));
+  tnr_future_set_error(&op->future, (tnr_error *)tnr_error());
+  tnr_timeline_note(op, TNR_TIMELINE_COMPLETE, NULL);
   tnr_op_give_up(op);
   return status;
 }
@@ -141,14 +145,20 @@ tnr_status tnr_op_submit(tnr_op *op) {
 
 static void on_done(evutil_socket_t fd, short what, void *op);
 
+/* Near enough. */
+static int64_t now(const tnr_runtime *runtime) {
+  return runtime->mode == TNR_DETERMINISTIC ? tnr_machine_now(&runtime->machine)
+                                            : runtime->inbox.taken_when;
+}
+
 /* With neither descriptor nor time limit the event pends until event_active, and costs no entry in
  * any list of the base. */
 static void register_completion(tnr_op *op) {
   tnr_runtime *runtime = op->future.runtime;
   (void)event_assign(&op->done, runtime->base, -1, 0, on_done, op);
   (void)event_add(&op->done, NULL);
-  op->done.ev_timeout.tv_sec = runtime->inbox.taken_when; /* it has no time limit, and so no use for
-                                                           * this field */
+  op->done.ev_timeout.tv_sec =
+      now(runtime); /* it has no time limit, and so no use for this field */
   if (op->future.level != TNR_LEVEL_NORMAL)
     (void)event_priority_set(&op->done, op->future.level);
 }
@@ -410,6 +420,7 @@ static void launch(tnr_op *op) {
     return;
   }
   op->stage = TNR_OP_LAUNCHED;
+  tnr_timeline_note(op, TNR_TIMELINE_LAUNCH, NULL);
   op->parts_left = (uint8_t)op->exec->count;
   /* relaxed: whoever looks has seen a later launch, published after this */
   atomic_store_explicit(&op->parts_running, op->parts_left, memory_order_relaxed);
@@ -420,12 +431,15 @@ static void launch(tnr_op *op) {
   tnr_future_tell_launched(&op->future);
 }
 
+void tnr_op_launch_next(tnr_runtime *runtime) {
+  tnr_op_part *part = runtime->ready_first;
+  runtime->ready_first = part->next;
+  launch(part->op);
+}
+
 void tnr_op_launch_ready(tnr_runtime *runtime) {
-  while (runtime->ready_first) {
-    tnr_op_part *part = runtime->ready_first;
-    runtime->ready_first = part->next;
-    launch(part->op);
-  }
+  while (runtime->ready_first)
+    tnr_op_launch_next(runtime);
 }
 
 /* ---- wait: worker, where the user asked for it ---- */
@@ -827,6 +841,7 @@ static void settle(tnr_op *op) {
   tnr_count(&runtime->completed);
   if (has_failed(op))
     tnr_count(&runtime->failed);
+  tnr_timeline_note(op, TNR_TIMELINE_COMPLETE, NULL);
   tnr_future_complete(&op->future);
   if (op->future.has_terms)
     tnr_terms_end(tnr_op_terms(op));

@@ -64,6 +64,7 @@ struct tnr_op {
   uint8_t parts_left;   /* signals still to come */
   uint8_t stage;        /* a tnr_op_stage */
   _Atomic uint8_t parts_running; /* atomic: parts launched that have not run; where workers wait */
+  uint32_t number;   /* its in the runtime's timeline, else unset; immutable once submitted */
   tnr_spin creating; /* held by the worker that creates the outputs, where there are several */
 
   _Alignas(64) tnr_future future; /* of its result; outputs also as tensors' producer */
@@ -163,8 +164,10 @@ tnr_status tnr_op_submit(tnr_op *op) TNR_MUST_USE;
 /* Dispatcher: registers the completion event; counts what is missing. */
 void tnr_op_resolve(tnr_op *op);
 
-/* Dispatcher: launches all that has nothing missing any more, and what that sets free. */
+/* Dispatcher: launches all that has nothing missing any more, and what that sets free; or only the
+ * first, which there has to be. */
 void tnr_op_launch_ready(tnr_runtime *runtime);
+void tnr_op_launch_next(tnr_runtime *runtime);
 
 /* Worker: creates, executes and signals one part. */
 void tnr_op_run(tnr_lane *lane, tnr_op_item item);
@@ -192,7 +195,7 @@ tnr_op *tnr_op_of_event(const struct event *event);
 /* Dispatcher: what this input still waits for, or NULL. */
 tnr_future *tnr_op_awaits(tnr_op *op, uint32_t input);
 
-/* Dispatcher: when it was resolved; CLOCK_MONOTONIC, ns. */
+/* Dispatcher: when it was submitted, or taken out of the inbox; by tnr_machine_now, ns. */
 int64_t tnr_op_since(tnr_op *op);
 
 /* Any thread that makes a plain call: validates, infers and makes the outputs at once. */

@@ -127,7 +127,8 @@ static void fail(tnr_future *future) {
   if (!result || !tnr_is_cancellation(future->runtime, error))
     return;
   tnr_give_up(result, error);
-  tnr_give_up_not(result); /* its reference goes with the future */
+  tnr_give_up_not(result);       /* its reference goes with the future */
+  future->runtime->sweep = true; /* for ops that already wait for what makes the tensor */
 }
 
 static void strike_off(tnr_promise *promise) {

@@ -108,7 +108,7 @@ tnr_status tnr_terms_hold(tnr_held_terms *held, tnr_future *future, const char *
   *held = (tnr_held_terms){
       .future = future,
       .group = group,
-      .since = tnr_now_ns(),
+      .since = tnr_machine_now(&future->runtime->machine),
       .limit = timeout > 0 ? timeout : INT64_MAX,
   };
   if (group)
@@ -161,52 +161,20 @@ static tnr_error *late(const tnr_held_terms *held) {
   return tnr_future_error_new(held->future, &fault);
 }
 
-static struct timeval timeval_of(int64_t ns) {
-  int64_t us = ns / 1000 + 1;
-  return (struct timeval){us / 1000000, us % 1000000};
-}
-
-/* The base's clock is a coarse one, behind by up to a tick: without that more a timer would fire
- * early. */
-static int64_t by_the_base(const tnr_runtime *runtime, int64_t ns) {
-  int64_t later;
-  return __builtin_add_overflow(ns, runtime->tick_ns, &later) ? INT64_MAX : later;
-}
-
-void tnr_terms_share_timeout(tnr_runtime *runtime) {
-  struct timeval duration = timeval_of(by_the_base(runtime, runtime->op_timeout_ns));
-  if (runtime->op_timeout_ns > 0)
-    runtime->op_timeout = event_base_init_common_timeout(runtime->base, &duration);
-}
-
-/* The runtime's own limit is that of all its ops, which libevent keeps in a list and not in a heap.
- */
-static bool is_shared(const tnr_runtime *runtime, const tnr_held_terms *held, int64_t left) {
-  enum { NEAR_NS = 1000000 };
-  return runtime->op_timeout && held->limit == runtime->op_timeout_ns && left <= held->limit &&
-         held->limit - left < NEAR_NS;
-}
-
-static bool start_timer(const tnr_held_terms *held, struct event *timer, int64_t left) {
-  const tnr_runtime *runtime = held->future->runtime;
-  struct timeval own = timeval_of(by_the_base(runtime, left));
-  return event_add(timer, is_shared(runtime, held, left) ? runtime->op_timeout : &own) == 0;
-}
-
 static tnr_error *no_timer(const tnr_held_terms *held) {
   tnr_fault fault;
   tnr_fail(&fault, TNR_ENOMEM, "out of memory for its deadline");
   return tnr_future_error_new(held->future, &fault);
 }
 
-static tnr_error *meet_deadline(const tnr_held_terms *held, struct event *timer) {
-  int64_t deadline = tnr_terms_deadline(held);
-  if (deadline == INT64_MAX)
+static tnr_error *meet_deadline(tnr_held_terms *held, struct event *timer) {
+  int64_t at = tnr_terms_deadline(held);
+  tnr_runtime *runtime = held->future->runtime;
+  if (at == INT64_MAX)
     return NULL;
-  int64_t left = deadline - tnr_now_ns();
-  if (left <= 0)
+  if (at <= tnr_machine_now(&runtime->machine))
     return late(held);
-  return start_timer(held, timer, left) ? NULL : no_timer(held);
+  return tnr_deadline_start(runtime, &held->deadline, timer, at) ? NULL : no_timer(held);
 }
 
 tnr_error *tnr_terms_expire(tnr_held_terms *held) {
@@ -249,6 +217,7 @@ void tnr_terms_started(tnr_held_terms *held) {
 }
 
 void tnr_terms_end(tnr_held_terms *held) {
+  tnr_deadline_stop(&held->deadline);
   uint8_t phase = atomic_exchange_explicit(&held->phase, TNR_PHASE_OVER, memory_order_relaxed);
   for (tnr_group *group = held->group; group; group = group->parent)
     if (phase == TNR_PHASE_QUEUED)

@@ -9,6 +9,7 @@
 #include <tenor/request.h>
 
 #include "../devices/worker.h"
+#include "deadline.h"
 #include "future.h"
 #include "thread.h"
 
@@ -35,6 +36,7 @@ typedef struct tnr_held_terms {
   int64_t limit;      /* immutable after create: how long it may wait to start, ns; INT64_MAX: for
                        * ever, but for the group's deadline */
   struct tnr_held_terms *next, **link; /* dispatcher only: in the group's list; link NULL: not */
+  tnr_deadline deadline;               /* dispatcher only */
   _Atomic uint8_t phase;               /* atomic: a tnr_phase; ops only */
 } tnr_held_terms;
 
@@ -53,9 +55,6 @@ void tnr_terms_finish(tnr_held_terms *held);
 void tnr_terms_abandon_all(tnr_thread *thread);
 
 /* ---- dispatcher only ---- */
-
-/* Once, before the base runs: the runtime's own time limit is kept by the base in a cheap way. */
-void tnr_terms_share_timeout(tnr_runtime *runtime);
 
 /* It is in flight from now on: it counts in its group, and `timer` will fire at its deadline. NULL,
  * or why it is to be ended at once: a reference. */

@@ -307,7 +307,8 @@ static tnr_runtime *create(const tnr_driver *driver) {
                                                         .device_configs = 1,
                                                         .program_cache = 3,
                                                         .spin_ns = -1,
-                                                        .op_timeout_ns = 60000000000}));
+                                                        .op_timeout_ns = 60000000000,
+                                                        CHECK_MODE}));
 }
 
 static void program(run *r) {

@@ -24,8 +24,9 @@ extern "C" {
  * - tnr_to_async(tensor), tnr_all, tnr_any, and a composite that has to wait for shapes: fail
  *   themselves; what they wait for is cancelled when nobody else needs it. To an op that it was
  *   given to, tnr_to_async(tensor) is the tensor and tnr_all are its members, and the op goes on.
- * - A promise's future: fails, and whoever would fulfil it is told so. Once it has been fulfilled it
- *   is like tnr_to_async(tensor). As long as somebody could fulfil it, it is needed.
+ * - A promise's future: fails, and whoever would fulfil it is told so; a tensor that it has been
+ *   fulfilled with goes on for whoever else needs it. As long as somebody could fulfil it, it is
+ *   needed.
  * - A tensor or tuple: the ops that make its data.
  *
  * TNR_OK also when x is complete already. TNR_EINVAL: x is NULL. TNR_ENOMEM, TNR_ECLOSED: nothing
