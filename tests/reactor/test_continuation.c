@@ -36,6 +36,7 @@ static tnr_future *held_future(tnr_runtime *runtime) {
 /* ---- attaching ---- */
 
 static void it_is_called_at_its_moment(void **state) {
+  check_needs_threads();
   request created, complete;
   init(&created, note, 1);
   init(&complete, note, 2);
@@ -275,6 +276,7 @@ static void *detach_soon(void *user) {
 }
 
 static void a_mailbox_that_waits_hears_of_what_is_detached(void **state) {
+  check_needs_threads();
   tnr_mailbox *box = post_box(*state);
   request r;
   pthread_t thread;

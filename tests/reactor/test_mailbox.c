@@ -52,6 +52,7 @@ static void failures_are_delivered_like_results(void **state) {
 }
 
 static void a_callback_at_created_comes_while_the_kernel_still_runs(void **state) {
+  check_needs_threads();
   tnr_mailbox *box = post_box(*state);
   tnr_future *f = held_future(*state);
   log_in(box, f, 2);
@@ -114,6 +115,7 @@ static void the_descriptor_is_readable_exactly_while_something_waits(void **stat
 }
 
 static void many_callbacks_are_one_write(void **state) {
+  check_needs_threads();
   tnr_mailbox *box = post_box(*state);
   tnr_future *f = held_future(*state);
   for (int i = 0; i < 1000; i++)
@@ -185,6 +187,7 @@ static double cpu_seconds(void) {
 }
 
 static void an_idle_program_uses_no_cpu(void **state) {
+  check_needs_threads();
   tnr_mailbox *box = post_box(*state);
   log_in(box, held_future(*state), 1);
   rig_await_held(1);
