@@ -55,6 +55,7 @@ static void it_is_called_at_its_moment(void **state) {
 }
 
 static void attaching_takes_no_memory(void **state) {
+  check_needs_threads();
   enum { MANY = 1000 };
   request *requests = calloc(MANY, sizeof *requests);
   tnr_mailbox *box = post_box(*state);
