@@ -842,6 +842,8 @@ static void settle(tnr_op *op) {
   if (has_failed(op))
     tnr_count(&runtime->failed);
   tnr_timeline_note(op, TNR_TIMELINE_COMPLETE, NULL);
+  if (op->future.has_terms)
+    tnr_terms_count_end(tnr_op_terms(op));
   tnr_future_complete(&op->future);
   if (op->future.has_terms)
     tnr_terms_end(tnr_op_terms(op));
