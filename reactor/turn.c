@@ -75,6 +75,10 @@ static void run_one(tnr_runtime *runtime, int device) {
   tnr_worker *worker = worker_at(runtime, device);
   tnr_op *op = tnr_op_item_op((tnr_op_item)tnr_worker_peek(worker));
   const tnr_device *where = runtime->machine.devices[device];
+  if (tnr_op_has_failed(op)) { /* ended early: it is not run */
+    run_items(runtime, device, 1);
+    return;
+  }
   tnr_timeline_note(op, TNR_TIMELINE_START, where);
   run_items(runtime, device, 1);
   if (worker->asleep_until)
