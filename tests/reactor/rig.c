@@ -253,7 +253,7 @@ void rig_close_gate(void) {
 }
 
 void rig_await_held(int count) {
-  check_needs_threads();
+  assert_int_equal(check_mode(), TNR_THREADS);
   rig_await(&held, count);
 }
 

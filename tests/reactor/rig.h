@@ -70,7 +70,7 @@ extern const tnr_op_def rig_plus_one_op, rig_sum_op, rig_two_op, rig_fail_op, ri
 #define rig_hold(x) TNR_OP1(&rig_hold_op, x, tnr_no_attrs, )
 void rig_open_gate(void);
 void rig_close_gate(void);
-/* Until so many kernels in all have come to the gate; skips the test without threads. */
+/* Until so many kernels in all have come to the gate; for tests that need threads. */
 void rig_await_held(int count);
 
 /* Until the dispatcher has done what it was about to do. Uses the last cpu device. */
