@@ -146,6 +146,7 @@ struct direct *net_direct(const struct net *net, int64_t batch) {
     if (i + 1 < MLP_LAYERS)
       direct_add_relu(direct);
   }
+  direct_add_dense(direct);
   return direct;
 }
 

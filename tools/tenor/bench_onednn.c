@@ -165,13 +165,17 @@ static const dnnl_memory_desc_t *wanted_by(const_dnnl_primitive_desc_t primitive
   return dnnl_primitive_desc_query_md(primitive, what, 0);
 }
 
-/* `last` becomes a new dense tensor of that shape. */
-static dnnl_memory_t new_last(struct direct *direct, int rank, const int64_t *dims) {
-  memcpy(direct->dims, dims, (size_t)rank * sizeof *dims);
-  direct->rank = rank;
-  dnnl_memory_desc_t layout = dense(direct, rank, dims);
-  direct->last = new_memory(direct, &layout);
+/* `last` becomes a new tensor in that layout. */
+static dnnl_memory_t new_last(struct direct *direct, const dnnl_memory_desc_t *layout) {
+  memcpy(direct->dims, layout->dims, (size_t)layout->ndims * sizeof *layout->dims);
+  direct->rank = layout->ndims;
+  direct->last = new_memory(direct, layout);
   return direct->last;
+}
+
+static dnnl_memory_t new_dense_last(struct direct *direct, int rank, const int64_t *dims) {
+  dnnl_memory_desc_t layout = dense(direct, rank, dims);
+  return new_last(direct, &layout);
 }
 
 /* --- layers ----------------------------------------------------------------------------------- */
@@ -200,8 +204,8 @@ static void window_result(const struct direct *direct, int64_t channels,
         1;
 }
 
-/* Channels in blocks are the fastest where the result has to come back dense; images of few
- * channels need not be brought into blocks. */
+/* Left to itself oneDNN takes channels last for f32, which is slower here than channels in blocks;
+ * images of few channels need not be brought into blocks. */
 static dnnl_format_tag_t image_tag(const struct direct *direct, int64_t channels, bool source) {
   if (source && channels <= 3)
     return dnnl_nchw;
@@ -233,20 +237,15 @@ void direct_add_convolution(struct direct *direct, const void *weights, const tn
   int64_t result[4];
   window_result(direct, shape->dims[0], window, result);
   dnnl_primitive_desc_t primitive = describe_convolution(direct, shape, result, window);
-  const dnnl_memory_desc_t target = *wanted_by(primitive, dnnl_query_dst_md);
   dnnl_memory_t source = in_layout(direct, direct->last, wanted_by(primitive, dnnl_query_src_md));
   dnnl_memory_t kept = packed(direct, dense_copy(direct, 4, shape->dims, weights),
                               wanted_by(primitive, dnnl_query_weights_md));
-  dnnl_memory_t plain = new_last(direct, 4, result), out = plain;
-  if (!dnnl_memory_desc_equal(layout_of(plain), &target))
-    out = new_memory(direct, &target);
-  const dnnl_exec_arg_t args[] = {{DNNL_ARG_SRC, source},
-                                  {DNNL_ARG_WEIGHTS, kept},
-                                  {DNNL_ARG_BIAS, dense_copy(direct, 1, shape->dims, bias)},
-                                  {DNNL_ARG_DST, out}};
+  const dnnl_exec_arg_t args[] = {
+      {DNNL_ARG_SRC, source},
+      {DNNL_ARG_WEIGHTS, kept},
+      {DNNL_ARG_BIAS, dense_copy(direct, 1, shape->dims, bias)},
+      {DNNL_ARG_DST, new_last(direct, wanted_by(primitive, dnnl_query_dst_md))}};
   add_call(direct, primitive, args, 4);
-  if (out != plain)
-    add_reorder(direct, out, plain);
 }
 
 void direct_add_max_pool(struct direct *direct, const struct direct_window *window) {
@@ -254,13 +253,17 @@ void direct_add_max_pool(struct direct *direct, const struct direct_window *wind
   dnnl_pooling_desc_t op;
   struct wide_window wide = widen_window(window);
   window_result(direct, direct->dims[1], window, result);
-  dnnl_memory_t source = direct->last, out = new_last(direct, 4, result);
+  dnnl_memory_t source = direct->last;
+  dnnl_memory_desc_t any = described(direct, 4, result, dnnl_format_tag_any);
   check(dnnl_pooling_forward_desc_init(&op, dnnl_forward_inference, dnnl_pooling_max,
-                                       layout_of(source), layout_of(out), wide.stride, wide.kernel,
+                                       layout_of(source), &any, wide.stride, wide.kernel,
                                        wide.before, wide.after),
         "a pooling");
-  const dnnl_exec_arg_t args[] = {{DNNL_ARG_SRC, source}, {DNNL_ARG_DST, out}};
-  add_call(direct, describe(direct, &op), args, 2);
+  dnnl_primitive_desc_t primitive = describe(direct, &op);
+  const dnnl_exec_arg_t args[] = {
+      {DNNL_ARG_SRC, source},
+      {DNNL_ARG_DST, new_last(direct, wanted_by(primitive, dnnl_query_dst_md))}};
+  add_call(direct, primitive, args, 2);
 }
 
 void direct_add_relu(struct direct *direct) {
@@ -272,7 +275,13 @@ void direct_add_relu(struct direct *direct) {
   add_call(direct, describe(direct, &op), args, 2);
 }
 
+void direct_add_dense(struct direct *direct) {
+  dnnl_memory_desc_t layout = dense(direct, direct->rank, direct->dims);
+  direct->last = in_layout(direct, direct->last, &layout);
+}
+
 void direct_add_flatten(struct direct *direct) {
+  direct_add_dense(direct);
   int64_t flat[2] = {direct->dims[0], 1};
   for (int i = 1; i < direct->rank; i++)
     flat[1] *= direct->dims[i];
@@ -294,7 +303,7 @@ void direct_add_linear(struct direct *direct, const void *weights, int64_t n, bo
                        const void *bias) {
   const int64_t weight_dims[2] = {direct->dims[1], n}, bias_dims[2] = {1, n};
   const int64_t result[2] = {direct->dims[0], n};
-  dnnl_memory_t source = direct->last, out = new_last(direct, 2, result);
+  dnnl_memory_t source = direct->last, out = new_dense_last(direct, 2, result);
   dnnl_memory_desc_t any = described(direct, 2, weight_dims, dnnl_format_tag_any);
   dnnl_memory_desc_t bias_layout = dense(direct, 2, bias_dims);
   dnnl_matmul_desc_t op;
@@ -326,7 +335,7 @@ struct direct *direct_create(tnr_dtype dtype, const tnr_shape *input) {
   check(dnnl_primitive_attr_create(&direct->attr), "making attributes");
   check(dnnl_primitive_attr_set_scratchpad_mode(direct->attr, dnnl_scratchpad_mode_user),
         "choosing scratchpads");
-  direct->input = new_last(direct, (int)input->rank, input->dims);
+  direct->input = new_dense_last(direct, (int)input->rank, input->dims);
   return direct;
 }
 

@@ -1,7 +1,8 @@
 /* Layers called directly on oneDNN, as a program without tenor would: what `tenor bench` measures
- * the cpu device against. Between layers tensors are dense (nchw, nc), as those that tenor hands
- * out are; weights are packed once, when a layer is added; scratchpads are the user's. Everything
- * runs on the calling thread. Whatever fails ends the process (bench_die). */
+ * the cpu device against. Between layers tensors stay in the layout that suits oneDNN; only the
+ * input, the output and what is flattened are dense. Weights are packed once, when a layer is
+ * added; buffers and scratchpads are made then, too. Everything runs on the calling thread.
+ * Whatever fails ends the process (bench_die). */
 #ifndef TENOR_TOOL_BENCH_ONEDNN_H
 #define TENOR_TOOL_BENCH_ONEDNN_H
 
@@ -22,6 +23,7 @@ void direct_add_convolution(struct direct *direct, const void *weights, const tn
 void direct_add_max_pool(struct direct *direct, const struct direct_window *window);
 void direct_add_relu(struct direct *direct); /* in place */
 void direct_add_flatten(struct direct *direct);
+void direct_add_dense(struct direct *direct); /* brings back a dense result, if it is not */
 
 /* weights [n, k] when `transposed`, else [k, n]; bias [n] or NULL. */
 void direct_add_linear(struct direct *direct, const void *weights, int64_t n, bool transposed,
