@@ -14,9 +14,10 @@ enum {
 };
 
 struct tnr_onednn {
-  _Atomic int references;     /* atomic */
-  dnnl_engine_t engine;       /* immutable after create */
-  dnnl_primitive_attr_t attr; /* immutable after create */
+  _Atomic int references;          /* atomic */
+  dnnl_engine_t engine;            /* immutable after create */
+  dnnl_primitive_attr_t attr;      /* immutable after create */
+  dnnl_primitive_attr_t relu_attr; /* immutable after create: with a relu behind the primitive */
 };
 
 typedef struct tnr_chain_memory {

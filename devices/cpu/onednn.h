@@ -55,10 +55,14 @@ tnr_status tnr_chain_add_relu(tnr_chain *chain, const tnr_view *in, const tnr_vi
 tnr_status tnr_chain_add_softmax(tnr_chain *chain, const tnr_view *in, const tnr_view *out,
                                  int axis);
 
-/* a [..., m, k], b [..., k, n], out [..., m, n]; batch dims of `a` or `b` may be 1. With `pack`,
- * `b` becomes packable when oneDNN would rather have it in another layout. */
-tnr_status tnr_chain_add_matmul(tnr_chain *chain, const tnr_view *a, const tnr_view *b,
-                                const tnr_view *out, bool pack);
+/* a [..., m, k], b [..., k, n], bias [..., 1, n] or NULL, out [..., m, n]; batch dims of `a` or `b`
+ * may be 1, those of `bias` are. With `pack`, `b` becomes packable when oneDNN would rather have it
+ * in another layout. */
+typedef struct tnr_chain_matmul {
+  const tnr_view *a, *b, *bias, *out;
+  bool relu, pack;
+} tnr_chain_matmul;
+tnr_status tnr_chain_add_matmul(tnr_chain *chain, const tnr_chain_matmul *op);
 
 /* Sizes of a window, height first. */
 typedef struct tnr_window {
@@ -70,8 +74,11 @@ tnr_status tnr_chain_add_max_pool(tnr_chain *chain, const tnr_view *in, const tn
 
 /* in [n, c, h, w], weights [o, c, kh, kw] or [groups, o / groups, c / groups, kh, kw], packable;
  * bias [o] or NULL. */
-tnr_status tnr_chain_add_convolution(tnr_chain *chain, const tnr_view *in, const tnr_view *weights,
-                                     const tnr_view *bias, const tnr_view *out,
-                                     const tnr_window *window);
+typedef struct tnr_chain_convolution {
+  const tnr_view *in, *weights, *bias, *out;
+  tnr_window window;
+  bool relu;
+} tnr_chain_convolution;
+tnr_status tnr_chain_add_convolution(tnr_chain *chain, const tnr_chain_convolution *op);
 
 #endif

@@ -170,6 +170,14 @@ static bool varies_somewhere(const bool *varies, int rank) {
   return false;
 }
 
+/* As a matrix of one row, of as many dims as the product. */
+static tnr_view bias_view(int buffer, const tnr_desc *desc, int rank) {
+  int64_t dims[TNR_MAX_RANK];
+  for (int i = 0; i < rank; i++)
+    dims[i] = i == rank - 1 ? desc->shape.dims[0] : 1;
+  return tnr_view_dense(buffer, desc->dtype, rank, dims);
+}
+
 static tnr_status add_matmul(tnr_chain *chain, const tnr_program_spec *spec, bool pack) {
   const tnr_primitive *primitive = &spec->primitive;
   if (spec->in[0].shape.rank < 2 || spec->in[1].shape.rank < 2)
@@ -186,7 +194,13 @@ static tnr_status add_matmul(tnr_chain *chain, const tnr_program_spec *spec, boo
     a = one_matrix(&a);
     out = one_matrix(&out);
   }
-  return tnr_chain_add_matmul(chain, &a, &b, &out, pack);
+  tnr_view bias;
+  tnr_chain_matmul op = {.a = &a, .b = &b, .out = &out, .relu = primitive->relu, .pack = pack};
+  if (spec->in_count > 2) {
+    bias = bias_view(2, &spec->in[2], out.rank);
+    op.bias = &bias;
+  }
+  return tnr_chain_add_matmul(chain, &op);
 }
 
 static tnr_window window_of(const tnr_primitive *primitive, const int64_t *kernel) {
@@ -200,19 +214,24 @@ static tnr_window window_of(const tnr_primitive *primitive, const int64_t *kerne
 }
 
 static tnr_status add_convolution(tnr_chain *chain, const tnr_program_spec *spec) {
-  tnr_window window = window_of(&spec->primitive, &spec->in[1].shape.dims[2]);
   tnr_view in = view_of_input(spec, 0), weights = view_of_input(spec, 1);
   tnr_view out = view_of_output(spec), bias;
+  tnr_chain_convolution op = {.in = &in,
+                              .weights = &weights,
+                              .out = &out,
+                              .window = window_of(&spec->primitive, &spec->in[1].shape.dims[2]),
+                              .relu = spec->primitive.relu};
   int64_t groups = spec->primitive.groups;
   if (groups > 1) {
     const int64_t dims[5] = {groups, weights.dims[0] / groups, weights.dims[1], weights.dims[2],
                              weights.dims[3]};
     weights = tnr_view_dense(1, weights.dtype, 5, dims);
   }
-  if (spec->in_count > 2)
+  if (spec->in_count > 2) {
     bias = view_of_input(spec, 2);
-  return tnr_chain_add_convolution(chain, &in, &weights, spec->in_count > 2 ? &bias : NULL, &out,
-                                   &window);
+    op.bias = &bias;
+  }
+  return tnr_chain_add_convolution(chain, &op);
 }
 
 /* Channels and images are alike to pooling, and oneDNN is slow with few channels: all of them are

@@ -108,6 +108,9 @@ static expected expect_matmul(const problem *p, const int64_t *index) {
   int64_t rank = p->out.shape.rank;
   int64_t depth = a->dims[a->rank - (p->primitive.transpose_a ? 2 : 1)];
   expected sum = {0, 0};
+  if (p->in_count > 2)
+    sum.value = input(p, 2, index[rank - 1]);
+  sum.magnitude = fabs(sum.value);
   for (int64_t k = 0; k < depth; k++) {
     int64_t at_a = matrix_element(a, index, rank, p->primitive.transpose_a, index[rank - 2], k);
     int64_t at_b = matrix_element(b, index, rank, p->primitive.transpose_b, k, index[rank - 1]);
@@ -180,7 +183,7 @@ static expected expect_transpose(const problem *p, const int64_t *index) {
   return (expected){value, 0};
 }
 
-static expected expect(const problem *p, int64_t element) {
+static expected expect_plain(const problem *p, int64_t element) {
   int64_t index[TNR_MAX_RANK] = {0};
   unravel(&p->out.shape, element, index);
   switch (p->primitive.kind) {
@@ -201,6 +204,13 @@ static expected expect(const problem *p, int64_t element) {
   default:
     return expect_binary(p, index);
   }
+}
+
+static expected expect(const problem *p, int64_t element) {
+  expected e = expect_plain(p, element);
+  if (p->primitive.relu)
+    e.value = fmax(e.value, 0);
+  return e;
 }
 
 /* --- Running --- */
