@@ -18,7 +18,7 @@ struct call {
 struct direct {
   dnnl_engine_t engine;
   dnnl_stream_t stream;
-  dnnl_primitive_attr_t attr;
+  dnnl_primitive_attr_t attr, relu_attr;
   dnnl_data_type_t type;
   int call_count, memory_count;
   struct call calls[CALLS];
@@ -115,11 +115,16 @@ static void add_call(struct direct *direct, dnnl_primitive_desc_t primitive,
   init_call(direct, &direct->calls[direct->call_count++], primitive, args, count);
 }
 
-static dnnl_primitive_desc_t describe(const struct direct *direct, const void *op) {
+static dnnl_primitive_desc_t describe_with(const struct direct *direct, const void *op, bool relu) {
   dnnl_primitive_desc_t primitive;
-  check(dnnl_primitive_desc_create(&primitive, op, direct->attr, direct->engine, NULL),
+  check(dnnl_primitive_desc_create(&primitive, op, relu ? direct->relu_attr : direct->attr,
+                                   direct->engine, NULL),
         "describing a layer");
   return primitive;
+}
+
+static dnnl_primitive_desc_t describe(const struct direct *direct, const void *op) {
+  return describe_with(direct, op, false);
 }
 
 static dnnl_primitive_desc_t describe_reorder(const struct direct *direct, dnnl_memory_t from,
@@ -216,34 +221,34 @@ static dnnl_format_tag_t image_tag(const struct direct *direct, int64_t channels
 }
 
 static dnnl_primitive_desc_t describe_convolution(const struct direct *direct,
-                                                  const tnr_shape *shape, const int64_t *result,
-                                                  const struct direct_window *window) {
+                                                  const struct direct_convolution *layer,
+                                                  const int64_t *result) {
   dnnl_memory_desc_t source, weights, bias, target;
   dnnl_convolution_desc_t op;
-  struct wide_window wide = widen_window(window);
+  struct wide_window wide = widen_window(&layer->window);
   source = described(direct, 4, direct->dims, image_tag(direct, direct->dims[1], true));
   target = described(direct, 4, result, image_tag(direct, result[1], false));
-  weights = described(direct, 4, shape->dims, dnnl_format_tag_any);
-  bias = dense(direct, 1, shape->dims);
+  weights = described(direct, 4, layer->shape.dims, dnnl_format_tag_any);
+  bias = dense(direct, 1, layer->shape.dims);
   check(dnnl_convolution_forward_desc_init(&op, dnnl_forward_inference, dnnl_convolution_direct,
                                            &source, &weights, &bias, &target, wide.stride,
                                            wide.before, wide.after),
         "a convolution");
-  return describe(direct, &op);
+  return describe_with(direct, &op, layer->relu);
 }
 
-void direct_add_convolution(struct direct *direct, const void *weights, const tnr_shape *shape,
-                            const void *bias, const struct direct_window *window) {
+void direct_add_convolution(struct direct *direct, const struct direct_convolution *layer) {
   int64_t result[4];
-  window_result(direct, shape->dims[0], window, result);
-  dnnl_primitive_desc_t primitive = describe_convolution(direct, shape, result, window);
+  const int64_t *dims = layer->shape.dims;
+  window_result(direct, dims[0], &layer->window, result);
+  dnnl_primitive_desc_t primitive = describe_convolution(direct, layer, result);
   dnnl_memory_t source = in_layout(direct, direct->last, wanted_by(primitive, dnnl_query_src_md));
-  dnnl_memory_t kept = packed(direct, dense_copy(direct, 4, shape->dims, weights),
+  dnnl_memory_t kept = packed(direct, dense_copy(direct, 4, dims, layer->weights),
                               wanted_by(primitive, dnnl_query_weights_md));
   const dnnl_exec_arg_t args[] = {
       {DNNL_ARG_SRC, source},
       {DNNL_ARG_WEIGHTS, kept},
-      {DNNL_ARG_BIAS, dense_copy(direct, 1, shape->dims, bias)},
+      {DNNL_ARG_BIAS, dense_copy(direct, 1, dims, layer->bias)},
       {DNNL_ARG_DST, new_last(direct, wanted_by(primitive, dnnl_query_dst_md))}};
   add_call(direct, primitive, args, 4);
 }
@@ -299,26 +304,40 @@ static dnnl_memory_t given_weights(struct direct *direct, const void *weights, c
   return memory;
 }
 
-void direct_add_linear(struct direct *direct, const void *weights, int64_t n, bool transposed,
-                       const void *bias) {
-  const int64_t weight_dims[2] = {direct->dims[1], n}, bias_dims[2] = {1, n};
-  const int64_t result[2] = {direct->dims[0], n};
+void direct_add_linear(struct direct *direct, const struct direct_linear *layer) {
+  const int64_t weight_dims[2] = {direct->dims[1], layer->n}, bias_dims[2] = {1, layer->n};
+  const int64_t result[2] = {direct->dims[0], layer->n};
   dnnl_memory_t source = direct->last, out = new_dense_last(direct, 2, result);
   dnnl_memory_desc_t any = described(direct, 2, weight_dims, dnnl_format_tag_any);
-  dnnl_memory_desc_t bias_layout = dense(direct, 2, bias_dims);
+  dnnl_memory_desc_t bias = dense(direct, 2, bias_dims);
   dnnl_matmul_desc_t op;
-  check(dnnl_matmul_desc_init(&op, layout_of(source), &any, bias != NULL ? &bias_layout : NULL,
+  check(dnnl_matmul_desc_init(&op, layout_of(source), &any, layer->bias != NULL ? &bias : NULL,
                               layout_of(out)),
         "a matrix product");
-  dnnl_primitive_desc_t primitive = describe(direct, &op);
+  dnnl_primitive_desc_t primitive = describe_with(direct, &op, layer->relu);
+  dnnl_memory_t given = given_weights(direct, layer->weights, weight_dims, layer->transposed);
   dnnl_exec_arg_t args[4] = {
       {DNNL_ARG_SRC, source},
-      {DNNL_ARG_WEIGHTS, packed(direct, given_weights(direct, weights, weight_dims, transposed),
-                                wanted_by(primitive, dnnl_query_weights_md))},
+      {DNNL_ARG_WEIGHTS, packed(direct, given, wanted_by(primitive, dnnl_query_weights_md))},
       {DNNL_ARG_DST, out}};
-  if (bias != NULL)
-    args[3] = (dnnl_exec_arg_t){DNNL_ARG_BIAS, dense_copy(direct, 2, bias_dims, bias)};
-  add_call(direct, primitive, args, bias != NULL ? 4 : 3);
+  if (layer->bias != NULL)
+    args[3] = (dnnl_exec_arg_t){DNNL_ARG_BIAS, dense_copy(direct, 2, bias_dims, layer->bias)};
+  add_call(direct, primitive, args, layer->bias != NULL ? 4 : 3);
+}
+
+static dnnl_primitive_attr_t new_attr(bool relu) {
+  dnnl_primitive_attr_t attr;
+  dnnl_post_ops_t after;
+  check(dnnl_primitive_attr_create(&attr), "making attributes");
+  check(dnnl_primitive_attr_set_scratchpad_mode(attr, dnnl_scratchpad_mode_user),
+        "choosing scratchpads");
+  if (!relu)
+    return attr;
+  check(dnnl_post_ops_create(&after), "making a post-op");
+  check(dnnl_post_ops_append_eltwise(after, 1, dnnl_eltwise_relu, 0, 0), "choosing a post-op");
+  check(dnnl_primitive_attr_set_post_ops(attr, after), "setting a post-op");
+  dnnl_post_ops_destroy(after);
+  return attr;
 }
 
 /* --- the sequence ----------------------------------------------------------------------------- */
@@ -332,9 +351,8 @@ struct direct *direct_create(tnr_dtype dtype, const tnr_shape *input) {
   check(dnnl_engine_create(&direct->engine, dnnl_cpu, 0), "making an engine");
   check(dnnl_stream_create(&direct->stream, direct->engine, dnnl_stream_default_flags),
         "making a stream");
-  check(dnnl_primitive_attr_create(&direct->attr), "making attributes");
-  check(dnnl_primitive_attr_set_scratchpad_mode(direct->attr, dnnl_scratchpad_mode_user),
-        "choosing scratchpads");
+  direct->attr = new_attr(false);
+  direct->relu_attr = new_attr(true);
   direct->input = new_dense_last(direct, (int)input->rank, input->dims);
   return direct;
 }
@@ -345,6 +363,7 @@ void direct_destroy(struct direct *direct) {
   for (int i = 0; i < direct->memory_count; i++)
     dnnl_memory_destroy(direct->memories[i]);
   dnnl_primitive_attr_destroy(direct->attr);
+  dnnl_primitive_attr_destroy(direct->relu_attr);
   dnnl_stream_destroy(direct->stream);
   dnnl_engine_destroy(direct->engine);
   free(direct);
