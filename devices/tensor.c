@@ -22,8 +22,8 @@ static void storage_init(tnr_storage *storage, tnr_device *device, size_t bytes,
 
 static void give_data_back(const tnr_storage *storage) {
   const tnr_device *device = storage->device;
-  if (!storage->lender) {
-    tnr_pool_free((tnr_pool *)&device->pool, storage->data, storage->bytes);
+  if (!storage->lent) {
+    tnr_pool_free((tnr_pool *)&device->pool, storage->memory, storage->bytes);
     return;
   }
   storage->lender->release(storage->lender->user);
@@ -115,8 +115,8 @@ static tnr_status new_single(const tnr_mesh *mesh, const tnr_desc *desc, size_t 
   if (!tensor)
     return no_memory(device, bytes, fault);
   storage_init(&tensor->own, device, bytes, true);
-  tensor->own.data = tnr_pool_alloc(&device->pool, bytes);
-  if (!tensor->own.data) {
+  tensor->own.memory = tnr_pool_alloc(&device->pool, bytes);
+  if (!tensor->own.memory) {
     shell_destroy(tensor);
     return no_memory(device, bytes, fault);
   }
@@ -131,8 +131,8 @@ static tnr_storage *part_new(tnr_device *device, size_t bytes) {
   if (!storage)
     return NULL;
   storage_init(storage, device, bytes, false);
-  storage->data = tnr_pool_alloc(&device->pool, bytes);
-  if (!storage->data) {
+  storage->memory = tnr_pool_alloc(&device->pool, bytes);
+  if (!storage->memory) {
     tnr_pool_free(objects, storage, sizeof *storage);
     return NULL;
   }
@@ -192,7 +192,8 @@ tnr_status tnr_tensor_wrap(tnr_device *device, const tnr_desc *desc, void *data,
   }
   *lender = (tnr_lender){release, user};
   storage_init(&tensor->own, device, bytes, true);
-  tensor->own.data = data;
+  tensor->own.memory = data;
+  tensor->own.lent = true;
   tensor->own.lender = lender;
   tensor->part = &tensor->own;
   tnr_storage_finish(&tensor->own, NULL);

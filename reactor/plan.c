@@ -351,17 +351,9 @@ tnr_status tnr_plan_get(tnr_plan_cache *cache, const tnr_op_def *def, const void
   return TNR_OK;
 }
 
-tnr_status tnr_plan_run(tnr_plan_cache *cache, tnr_plan *plan, const tnr_plan_operands *operands,
-                        tnr_fault *fault) {
-  if (!plan->program) {
-    const tnr_device *device = cache->device;
-    tnr_status status =
-        device->driver->program_create(device->state, &plan->spec, &plan->program, fault);
-    if (status != TNR_OK)
-      return status;
-  }
-  tnr_program *program = plan->program;
-  if (program->run_keeping)
-    return program->run_keeping(program, operands->in, operands->derived, operands->out, fault);
-  return program->run(program, operands->in, operands->out, fault);
+tnr_status tnr_plan_ready(tnr_plan_cache *cache, tnr_plan *plan, tnr_fault *fault) {
+  const tnr_device *device = cache->device;
+  if (plan->program)
+    return TNR_OK;
+  return device->driver->program_create(device->state, &plan->spec, &plan->program, fault);
 }

@@ -55,15 +55,7 @@ tnr_status tnr_plan_new(const tnr_op_def *def, const void *attrs, tnr_tensor *co
                         int in_count, tnr_plan **out, tnr_fault *fault);
 void tnr_plan_destroy(tnr_plan *plan);
 
-/* The data of one run. */
-typedef struct tnr_plan_operands {
-  const void *const *in;            /* [in_count] */
-  tnr_derived_list *const *derived; /* [in_count]; NULL entries: not to be kept */
-  void *const *out;                 /* [out_count] */
-} tnr_plan_operands;
-
-/* Makes the program on first use, and runs it. */
-tnr_status tnr_plan_run(tnr_plan_cache *cache, tnr_plan *plan, const tnr_plan_operands *operands,
-                        tnr_fault *fault);
+/* Makes the program on first use. */
+tnr_status tnr_plan_ready(tnr_plan_cache *cache, tnr_plan *plan, tnr_fault *fault);
 
 #endif

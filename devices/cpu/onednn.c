@@ -73,6 +73,7 @@ void tnr_onednn_release(tnr_onednn *onednn) {
   /* Acquire and release: whoever frees sees what the other holders did. */
   if (atomic_fetch_sub_explicit(&onednn->references, 1, memory_order_acq_rel) > 1)
     return;
+  tnr_own_layouts_destroy(onednn->layouts);
   dnnl_primitive_attr_destroy(onednn->relu_attr);
   dnnl_primitive_attr_destroy(onednn->attr);
   dnnl_engine_destroy(onednn->engine);
@@ -94,6 +95,10 @@ static void widen(const int64_t *from, int count, dnnl_dims_t out) {
 static bool layout_of(const tnr_view *view, int tag, dnnl_memory_desc_t *out) {
   dnnl_data_type_t type = data_type(view->dtype);
   dnnl_dims_t dims, strides;
+  if (view->layout != NULL && tag == STRIDED) {
+    *out = view->layout->desc;
+    return true;
+  }
   if (type == dnnl_data_type_undef)
     return false;
   widen(view->dims, view->rank, dims);
@@ -234,6 +239,34 @@ static tnr_status weights_in(tnr_chain *chain, const tnr_view *view,
   return status;
 }
 
+tnr_status tnr_chain_add_dense(tnr_chain *chain, int buffer, const tnr_own_layout *layout,
+                               int *out) {
+  *out = tnr_chain_reserve(chain, dnnl_memory_desc_get_size(&layout->dense));
+  return add_layout_change(chain, tnr_chain_memory_of(chain, &layout->desc, buffer),
+                           tnr_chain_memory_of(chain, &layout->dense, *out));
+}
+
+/* Where a primitive puts a result that it wants in `wanted`: the output itself if that is dense, or
+ * may be left so, else a temporary. */
+static dnnl_memory_t result_in(tnr_chain *chain, const tnr_view *out,
+                               const dnnl_memory_desc_t *wanted) {
+  if (view_has_layout(out, wanted))
+    return memory_of_view(chain, out);
+  if (chain->result_is_free)
+    chain->result = tnr_own_layout_of(chain->onednn, wanted);
+  return chain->result != NULL ? tnr_chain_memory_of(chain, wanted, out->buffer)
+                               : temporary_of(chain, wanted);
+}
+
+/* After the primitive's own step. */
+static tnr_status bring_back(tnr_chain *chain, dnnl_memory_t result, const tnr_view *out) {
+  const dnnl_memory_desc_t *layout;
+  dnnl_memory_get_memory_desc(result, &layout);
+  if (chain->result != NULL || view_has_layout(out, layout))
+    return TNR_OK;
+  return add_layout_change(chain, result, memory_of_view(chain, out));
+}
+
 tnr_status tnr_chain_add_reorder(tnr_chain *chain, const tnr_view *from, const tnr_view *to) {
   dnnl_memory_desc_t layout;
   if (!layout_of(from, STRIDED, &layout) || !layout_of(to, STRIDED, &layout))
@@ -309,15 +342,26 @@ tnr_status tnr_chain_add_softmax(tnr_chain *chain, const tnr_view *in, const tnr
 
 tnr_status tnr_chain_add_max_pool(tnr_chain *chain, const tnr_view *in, const tnr_view *out,
                                   const tnr_window *window) {
-  dnnl_memory_desc_t source, result;
+  dnnl_memory_desc_t source, target;
   dnnl_pooling_v2_desc_t op;
-  if (!layout_of(in, STRIDED, &source) || !layout_of(out, STRIDED, &result))
+  dnnl_primitive_desc_t primitive;
+  int tag = in->layout != NULL ? (int)dnnl_format_tag_any : STRIDED;
+  if (!layout_of(in, STRIDED, &source) || !layout_of(out, tag, &target))
     return TNR_EUNSUPPORTED;
   wide_window wide = widen_window(window);
   dnnl_status_t status = dnnl_pooling_v2_forward_desc_init(
-      &op, dnnl_forward_inference, dnnl_pooling_max, &source, &result, wide.stride, wide.kernel,
+      &op, dnnl_forward_inference, dnnl_pooling_max, &source, &target, wide.stride, wide.kernel,
       wide.dilation, wide.before, wide.after);
-  return status == dnnl_success ? add_unary(chain, &op, in, out) : tnr_onednn_status(status);
+  tnr_status described =
+      status == dnnl_success ? describe(chain, &op, &primitive) : tnr_onednn_status(status);
+  if (described != TNR_OK)
+    return described;
+  dnnl_memory_t result =
+      result_in(chain, out, dnnl_primitive_desc_query_md(primitive, dnnl_query_dst_md, 0));
+  const dnnl_exec_arg_t args[] = {{DNNL_ARG_SRC, memory_of_view(chain, in)},
+                                  {DNNL_ARG_DST, result}};
+  described = add_step(chain, primitive, args, 2);
+  return described == TNR_OK ? bring_back(chain, result, out) : described;
 }
 
 static tnr_status add_described_matmul(tnr_chain *chain, const tnr_chain_matmul *op,
@@ -438,17 +482,13 @@ static tnr_status add_described_convolution(tnr_chain *chain, const tnr_chain_co
     dnnl_primitive_desc_destroy(primitive);
     return status;
   }
-  const dnnl_memory_desc_t *wanted = dnnl_primitive_desc_query_md(primitive, dnnl_query_dst_md, 0);
-  dnnl_memory_t plain = memory_of_view(chain, op->out), result = plain;
-  if (!view_has_layout(op->out, wanted))
-    result = temporary_of(chain, wanted);
+  dnnl_memory_t result =
+      result_in(chain, op->out, dnnl_primitive_desc_query_md(primitive, dnnl_query_dst_md, 0));
   args[2] = (dnnl_exec_arg_t){DNNL_ARG_DST, result};
   if (op->bias != NULL)
     args[count++] = (dnnl_exec_arg_t){DNNL_ARG_BIAS, memory_of_view(chain, op->bias)};
   status = add_step(chain, primitive, args, count);
-  if (status == TNR_OK && result != plain)
-    status = add_layout_change(chain, result, plain);
-  return status;
+  return status == TNR_OK ? bring_back(chain, result, op->out) : status;
 }
 
 tnr_status tnr_chain_add_convolution(tnr_chain *chain, const tnr_chain_convolution *op) {

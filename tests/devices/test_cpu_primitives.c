@@ -231,11 +231,10 @@ static void the_same_bytes_read_in_two_ways_are_packed_twice(void **state) {
     const problem *p = &ways[i % 2];
     tnr_program_spec spec;
     tnr_program *program = program_for(f, p, &spec);
-    void *out = random_data(f, &p->out);
-    assert_int_equal(
-        program->run_keeping(program, (const void *const *)p->data, derived, &out, NULL), TNR_OK);
-    compare(p, out);
-    free(out);
+    const laid_out in[] = {{p->data[0], NULL}, {p->data[1], NULL}};
+    laid_out out = run_kept(program, p, in, derived);
+    compare(p, out.data);
+    free(out.data);
     program->destroy(program);
   }
   tnr_derived_finish(&list);
@@ -257,14 +256,13 @@ static void kept_weights_are_packed_once_and_outlive_the_device(void **state) {
   for (int i = 0; i < 2; i++) {
     tnr_program_spec spec;
     tnr_program *program = program_for(devices[i], &p, &spec);
-    void *out = random_data(devices[i], &p.out);
-    assert_int_equal(
-        program->run_keeping(program, (const void *const *)p.data, derived, &out, NULL), TNR_OK);
-    compare(&p, out);
+    const laid_out in[] = {{p.data[0], NULL}, {p.data[1], NULL}};
+    laid_out out = run_kept(program, &p, in, derived);
+    compare(&p, out.data);
     if (i == 0)
       first = tnr_derived_first(&list);
     assert_ptr_equal(tnr_derived_first(&list), first);
-    free(out);
+    free(out.data);
     program->destroy(program);
     if (i == 0)
       tnr_cpu_driver()->close(other.device);

@@ -5,6 +5,8 @@
  * TENOR_SEED=17 replays the graph of one seed, TENOR_OPS=500 sets how many ops it has. */
 #include "graph.h"
 
+#include "devices/mirror.h"
+
 #include <stdlib.h>
 
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
@@ -125,7 +127,7 @@ static void find_places(graph *g) {
 static tnr_runtime *runtime_for(graph *g) {
   static const tnr_sim_config instant = {.launch_ns = 0};
   const tnr_device_config devices[] = {
-      {.driver = tnr_cpu_driver(), .count = 2},
+      {.driver = graph_chance(g, 50) ? tnr_cpu_driver() : mirror_driver(), .count = 2},
       {.driver = tnr_sim_driver(), .count = 2, .config = &instant}};
   return tnr_runtime_create(&(tnr_runtime_options){.devices = devices,
                                                    .device_configs = 2,
