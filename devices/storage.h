@@ -30,8 +30,8 @@ typedef struct tnr_storage {
                           * may be used again and again, like weights */
   bool lent;             /* immutable after create: `lender`, and not `layout`, is meant */
   tnr_device *device;    /* immutable after create */
-  void *memory;          /* immutable after create; contents: worker only until complete. How they
-                          * lie says `layout`: for reading see tnr_storage_dense */
+  void *memory;          /* immutable after create, but for tnr_storage_empty; contents: worker only
+                          * until complete. How they lie says `layout`: see tnr_storage_dense */
   size_t bytes;          /* immutable after create; of memory */
   void *producer;    /* the reactor's: what will complete it. Set before the tensor is published,
                       * then dispatcher only; NULL when nothing will */
@@ -109,6 +109,11 @@ static inline const tnr_layout *tnr_storage_layout(const tnr_storage *storage) {
 /* The contents dense and row-major. Where they lie otherwise, a copy is made that is kept as long
  * as the storage: TNR_ENOMEM. The device's worker, or any thread once complete. */
 tnr_status tnr_storage_dense(tnr_storage *storage, const void **out, tnr_fault *fault) TNR_MUST_USE;
+
+/* The device's worker: gives the memory back, and all that is derived from it, before the storage
+ * goes; for one that nobody else can reach any more. The tensor's own reference is the last one, or
+ * nothing is done. */
+void tnr_storage_empty(tnr_storage *storage);
 
 /* Says that the data is there, or that it never will be: error, of which a reference is taken.
  * Once, by the storage's producer. */

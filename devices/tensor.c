@@ -30,6 +30,15 @@ static void give_data_back(const tnr_storage *storage) {
   tnr_pool_free(&device->machine->objects, storage->lender, sizeof *storage->lender);
 }
 
+void tnr_storage_empty(tnr_storage *storage) {
+  /* acquire: pairs with the releases of those who had references; what they did is done */
+  if (storage->lent || atomic_load_explicit(&storage->refs, memory_order_acquire) != 1)
+    return;
+  tnr_derived_finish(&storage->derived);
+  give_data_back(storage);
+  storage->memory = NULL;
+}
+
 static void storage_destroy(tnr_storage *storage) {
   tnr_pool *objects = &storage->device->machine->objects;
   tnr_derived_finish(&storage->derived);

@@ -10,6 +10,7 @@
 #include "error.h"
 #include "movement.h"
 #include "operands.h"
+#include "recycle.h"
 #include "run.h"
 #include "runtime.h"
 #include "thread.h"
@@ -471,6 +472,8 @@ static bool execute(tnr_lane *lane, tnr_op_item item, tnr_plan *plan, tnr_operan
                               tnr_op_item_piece(item), &fault);
   if (status != TNR_OK)
     tnr_op_fail(op, &fault);
+  else if (slow)
+    tnr_op_recycle(op, tnr_op_item_piece(item));
   return slow;
 }
 
