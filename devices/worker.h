@@ -26,6 +26,7 @@ struct tnr_worker {
   tnr_worker_duty duty; /* immutable after create */
   const char *name;     /* immutable after create: the thread's, for debuggers and profilers */
   int64_t spin_ns;      /* immutable after create */
+  int looks;            /* immutable after create: tnr_parker_looks */
   tnr_thread_slot slot; /* immutable after create */
   pthread_t thread;     /* immutable after create */
   tnr_ring queue;       /* dispatcher → worker */

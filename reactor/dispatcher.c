@@ -153,7 +153,7 @@ static bool find_work_soon(tnr_runtime *runtime) {
     return false;
   int64_t end = tnr_now_ns() + runtime->spin_ns;
   do {
-    for (int i = 0; i < 16; i++) {
+    for (int i = 0; i < runtime->looks; i++) {
       if (has_signals(runtime) || tnr_mailbox_has_letters(&runtime->mail) ||
           tnr_inbox_is_ripe(&runtime->inbox))
         return true;

@@ -176,8 +176,7 @@ void tnr_future_complete(tnr_future *future) {
     tnr_future_tell_created(future);
   }
   future->created_told = true;
-  /* release: pairs with tnr_future_get_state */
-  atomic_store_explicit(&future->state, TNR_FUTURE_COMPLETE, memory_order_release);
+  set_state(future, TNR_FUTURE_COMPLETE); /* its order also counts for tnr_continuations_tell */
   call_waiters(future, TNR_UNTIL_COMPLETE);
   tnr_continuations_tell(future, TNR_COMPLETE);
 }

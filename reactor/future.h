@@ -58,6 +58,7 @@ struct tnr_future {
   bool tuple;                     /* immutable after create: the result is a tuple */
   bool created_told;              /* dispatcher only: waiters for CREATED have been called */
   bool launched;                  /* dispatcher only: waiters for LAUNCHED have been called */
+  bool resolved; /* dispatcher only: of an op: what only the dispatcher writes in it is set */
 };
 
 /* Element `index` of a future of a tuple. Has no moments of its own. */

@@ -15,29 +15,6 @@ static bool is_dispatchers(const tnr_mailbox *mailbox) {
   return mailbox->fd == TNR_MAILBOX_OF_DISPATCHER;
 }
 
-/* ---- the descriptor: with the lock held ---- */
-
-static void write_fd(tnr_mailbox *mailbox) {
-  uint64_t one = 1;
-  mailbox->raised = true;
-  while (write(mailbox->fd, &one, sizeof one) == -1 && errno == EINTR) {
-  }
-}
-
-static void raise_fd(tnr_mailbox *mailbox) {
-  if (mailbox->first && !mailbox->raised)
-    write_fd(mailbox);
-}
-
-static void lower_fd(tnr_mailbox *mailbox) {
-  uint64_t count;
-  if (mailbox->first || !mailbox->raised)
-    return;
-  mailbox->raised = false;
-  while (read(mailbox->fd, &count, sizeof count) == -1 && errno == EINTR) {
-  }
-}
-
 /* ---- the queue: with the lock held ---- */
 
 static void count_waiting(tnr_mailbox *mailbox, int more) {
@@ -61,6 +38,30 @@ static void take_out(tnr_mailbox *mailbox, tnr_letter *letter) {
   count_waiting(mailbox, -1);
 }
 
+/* What has come lies newest first. */
+static void take_in(tnr_mailbox *mailbox) {
+  if (!tnr_mailbox_has_incoming(mailbox)) /* or closed, which stays so while the lock is held */
+    return;
+  /* acquire: pairs with the release in push; what the letters are about is then visible */
+  tnr_letter *letter = atomic_exchange_explicit(&mailbox->incoming, NULL, memory_order_acquire);
+  tnr_letter *oldest = NULL, *next;
+  for (; letter; letter = next) {
+    next = letter->next;
+    letter->next = oldest;
+    oldest = letter;
+  }
+  for (letter = oldest; letter; letter = next) {
+    next = letter->next;
+    append(mailbox, letter);
+  }
+}
+
+static bool is_empty(tnr_mailbox *mailbox) {
+  if (!mailbox->first)
+    take_in(mailbox);
+  return !mailbox->first;
+}
+
 /* One letter that was announced is done with. */
 static void settle_one(tnr_mailbox *mailbox) {
   if (is_dispatchers(mailbox))
@@ -68,6 +69,29 @@ static void settle_one(tnr_mailbox *mailbox) {
   mailbox->expected--;
   if (mailbox->closed)
     pthread_cond_broadcast(&mailbox->progress);
+}
+
+/* ---- the descriptor: with the lock held ---- */
+
+static void write_fd(tnr_mailbox *mailbox) {
+  uint64_t one = 1;
+  mailbox->raised = true;
+  while (write(mailbox->fd, &one, sizeof one) == -1 && errno == EINTR) {
+  }
+}
+
+static void raise_fd(tnr_mailbox *mailbox) {
+  if (!mailbox->raised && !is_empty(mailbox))
+    write_fd(mailbox);
+}
+
+static void lower_fd(tnr_mailbox *mailbox) {
+  uint64_t count;
+  if (!mailbox->raised || !is_empty(mailbox))
+    return;
+  mailbox->raised = false;
+  while (read(mailbox->fd, &count, sizeof count) == -1 && errno == EINTR) {
+  }
 }
 
 /* ---- putting in ---- */
@@ -80,7 +104,30 @@ bool tnr_mailbox_announce(tnr_mailbox *mailbox) {
   return open;
 }
 
-static void raise_later(tnr_mailbox *mailbox) {
+typedef enum push_result { PUSHED, PUSHED_FIRST, PUSH_CLOSED } push_result;
+
+static push_result push(tnr_mailbox *mailbox, tnr_letter *letter) {
+  tnr_letter *newest = atomic_load_explicit(&mailbox->incoming, memory_order_relaxed);
+  do {
+    if (newest == TNR_MAILBOX_CLOSED)
+      return PUSH_CLOSED;
+    letter->next = newest;
+    /* release: pairs with the acquire in take_in */
+  } while (!atomic_compare_exchange_weak_explicit(&mailbox->incoming, &newest, letter,
+                                                  memory_order_release, memory_order_relaxed));
+  return newest ? PUSHED : PUSHED_FIRST;
+}
+
+/* Who waits for the descriptor, and who waits in destroy. */
+static void tell(tnr_mailbox *mailbox) {
+  pthread_mutex_lock(&mailbox->lock);
+  raise_fd(mailbox);
+  if (mailbox->closed)
+    pthread_cond_broadcast(&mailbox->progress);
+  pthread_mutex_unlock(&mailbox->lock);
+}
+
+static void tell_later(tnr_mailbox *mailbox) {
   if (mailbox->unraised)
     return;
   tnr_object_retain(&mailbox->object);
@@ -90,29 +137,27 @@ static void raise_later(tnr_mailbox *mailbox) {
 }
 
 static bool post_to_dispatcher(tnr_mailbox *mailbox, tnr_letter *letter) {
-  pthread_mutex_lock(&mailbox->lock);
-  bool open = !mailbox->closed;
-  if (open)
-    append(mailbox, letter);
-  pthread_mutex_unlock(&mailbox->lock);
-  if (open && !tnr_on_dispatcher(mailbox->runtime))
+  if (push(mailbox, letter) == PUSH_CLOSED)
+    return false;
+  if (!tnr_on_dispatcher(mailbox->runtime))
     tnr_dispatcher_wake(mailbox->runtime);
-  return open;
+  return true;
 }
 
+/* Once the letter is in, it may be delivered and the mailbox destroyed at any time: hence the
+ * references. */
 bool tnr_mailbox_post(tnr_mailbox *mailbox, tnr_letter *letter) {
   if (is_dispatchers(mailbox))
     return post_to_dispatcher(mailbox, letter);
-  bool later = tnr_on_dispatcher(mailbox->runtime);
-  if (later) /* before somebody may destroy the mailbox: the letter is still expected */
-    raise_later(mailbox);
-  pthread_mutex_lock(&mailbox->lock);
-  append(mailbox, letter);
-  if (!later)
-    raise_fd(mailbox);
-  if (mailbox->closed)
-    pthread_cond_broadcast(&mailbox->progress);
-  pthread_mutex_unlock(&mailbox->lock);
+  if (tnr_on_dispatcher(mailbox->runtime)) {
+    tell_later(mailbox);
+    (void)push(mailbox, letter);
+    return true;
+  }
+  tnr_object_retain(&mailbox->object);
+  if (push(mailbox, letter) == PUSHED_FIRST) /* else whoever was first tells */
+    tell(mailbox);
+  tnr_object_release(&mailbox->object);
   return true;
 }
 
@@ -121,9 +166,7 @@ void tnr_mailbox_raise_all(tnr_runtime *runtime) {
     tnr_mailbox *mailbox = runtime->unraised;
     runtime->unraised = mailbox->next_unraised;
     mailbox->unraised = false;
-    pthread_mutex_lock(&mailbox->lock);
-    raise_fd(mailbox);
-    pthread_mutex_unlock(&mailbox->lock);
+    tell(mailbox);
     tnr_object_release(&mailbox->object);
   }
 }
@@ -143,6 +186,7 @@ bool tnr_letter_claim(tnr_letter *letter) {
 
 void tnr_mailbox_withdraw(tnr_mailbox *mailbox, tnr_letter *letter) {
   pthread_mutex_lock(&mailbox->lock);
+  take_in(mailbox);
   if (letter->queued) {
     take_out(mailbox, letter);
     lower_fd(mailbox);
@@ -153,7 +197,7 @@ void tnr_mailbox_withdraw(tnr_mailbox *mailbox, tnr_letter *letter) {
 
 /* With the lock held: the oldest letter that nobody is taking back. */
 static tnr_letter *take_oldest(tnr_mailbox *mailbox) {
-  while (mailbox->first) {
+  while (!is_empty(mailbox)) {
     tnr_letter *letter = mailbox->first;
     take_out(mailbox, letter);
     if (tnr_letter_claim(letter)) {
@@ -171,7 +215,7 @@ static tnr_letter *next_letter(tnr_mailbox *mailbox, bool again, bool enough) {
   if (again)
     settle_one(mailbox);
   tnr_letter *letter = enough ? NULL : take_oldest(mailbox);
-  if (!letter && mailbox->first && !is_dispatchers(mailbox))
+  if (!letter && !is_dispatchers(mailbox) && !is_empty(mailbox))
     write_fd(mailbox); /* an edge, for those who wait for edges */
   pthread_mutex_unlock(&mailbox->lock);
   return letter;
@@ -199,6 +243,14 @@ static int dispatch(tnr_mailbox *mailbox, int64_t most, int64_t deadline) {
   return delivered;
 }
 
+static int64_t count(tnr_mailbox *mailbox) {
+  pthread_mutex_lock(&mailbox->lock);
+  take_in(mailbox);
+  size_t waiting = atomic_load_explicit(&mailbox->waiting, memory_order_relaxed);
+  pthread_mutex_unlock(&mailbox->lock);
+  return waiting < INT_MAX ? (int64_t)waiting : INT_MAX;
+}
+
 int tnr_mailbox_dispatch_within(tnr_mailbox *mailbox, const tnr_mailbox_limits *limits) {
   static const tnr_mailbox_limits none;
   if (!mailbox) {
@@ -208,12 +260,11 @@ int tnr_mailbox_dispatch_within(tnr_mailbox *mailbox, const tnr_mailbox_limits *
   }
   if (!limits)
     limits = &none;
-  /* relaxed: what this thread knows of is counted */
-  int64_t most = (int64_t)atomic_load_explicit(&mailbox->waiting, memory_order_relaxed);
+  int64_t most = count(mailbox);
   if (limits->max_callbacks > 0 && limits->max_callbacks < most)
     most = limits->max_callbacks;
   int64_t deadline = limits->max_ns > 0 ? tnr_deadline_after(limits->max_ns) : INT64_MAX;
-  return dispatch(mailbox, most < INT_MAX ? most : INT_MAX, deadline);
+  return dispatch(mailbox, most, deadline);
 }
 
 /* ---- life ---- */
@@ -231,8 +282,13 @@ void tnr_mailbox_finish(tnr_mailbox *mailbox) {
 }
 
 bool tnr_mailbox_close(tnr_mailbox *mailbox) {
+  tnr_letter *none = NULL;
   pthread_mutex_lock(&mailbox->lock);
-  bool closed = mailbox->closed = !mailbox->first;
+  /* relaxed: nothing hangs on it; what is refused stays where it was */
+  mailbox->closed |= is_empty(mailbox) && atomic_compare_exchange_strong_explicit(
+                                              &mailbox->incoming, &none, TNR_MAILBOX_CLOSED,
+                                              memory_order_relaxed, memory_order_relaxed);
+  bool closed = mailbox->closed;
   pthread_mutex_unlock(&mailbox->lock);
   return closed;
 }
@@ -296,7 +352,7 @@ static void drain(tnr_mailbox *mailbox) {
   pthread_mutex_lock(&mailbox->lock);
   mailbox->closed = true;
   while (mailbox->expected > 0) {
-    if (!mailbox->first) {
+    if (is_empty(mailbox)) {
       pthread_cond_wait(&mailbox->progress, &mailbox->lock);
       continue;
     }

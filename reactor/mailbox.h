@@ -15,6 +15,7 @@
  * `moment` are the continuation's. */
 
 enum { TNR_MAILBOX_OF_DISPATCHER = -1 };
+#define TNR_MAILBOX_CLOSED ((tnr_letter *)1)
 
 /* any thread → the threads that dispatch it; or any thread → dispatcher. */
 struct tnr_mailbox {
@@ -25,11 +26,17 @@ struct tnr_mailbox {
                             * exactly when `raised` */
   tnr_letter *first;       /* guarded by lock: the oldest */
   tnr_letter **end;        /* guarded by lock: where the next one is hung up */
-  _Atomic size_t waiting;  /* atomic: letters; written under the lock, read without it as a hint */
+  _Atomic size_t waiting;  /* atomic: letters in it; written with the lock held, and read without
+                            * it as a hint */
   uint64_t expected;       /* guarded by lock: letters announced that have not been delivered */
   bool raised;             /* guarded by lock */
   bool closed;             /* guarded by lock: takes no announcement, the dispatcher's no letter */
   pthread_cond_t progress; /* destroy sleeps, whoever brings a letter or withdraws one wakes */
+
+  /* atomic: letters that have been put in since somebody last looked, the newest first, or
+   * TNR_MAILBOX_CLOSED; taken over with the lock held. On a cache line of its own: many write it.
+   */
+  _Alignas(64) _Atomic(tnr_letter *) incoming;
 
   /* dispatcher only: in the runtime's list of those that it has filled and not raised */
   struct tnr_mailbox *next_unraised;
@@ -73,10 +80,16 @@ void tnr_mailbox_raise_all(tnr_runtime *runtime);
 /* Dispatcher, of its own: takes nothing any more, if nothing is in it. False when something is. */
 bool tnr_mailbox_close(tnr_mailbox *mailbox);
 
-/* Without the lock. What a thread has put in, it sees. */
-static inline bool tnr_mailbox_has_letters(const tnr_mailbox *mailbox) {
+static inline bool tnr_mailbox_has_incoming(const tnr_mailbox *mailbox) {
   /* relaxed: a hint; who sleeps on it looks again after a fence, as with every parker */
-  return atomic_load_explicit(&mailbox->waiting, memory_order_relaxed) > 0;
+  tnr_letter *newest = atomic_load_explicit(&mailbox->incoming, memory_order_relaxed);
+  return newest && newest != TNR_MAILBOX_CLOSED;
+}
+
+/* The dispatcher, of its own: without the lock. What a thread has put in, it sees. */
+static inline bool tnr_mailbox_has_letters(const tnr_mailbox *mailbox) {
+  return tnr_mailbox_has_incoming(mailbox) ||
+         atomic_load_explicit(&mailbox->waiting, memory_order_relaxed) > 0;
 }
 
 #endif

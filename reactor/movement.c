@@ -136,6 +136,11 @@ static tnr_status cut(const tnr_device *by, const tnr_tensor *in, tnr_tensor *ou
   return status;
 }
 
+bool tnr_movement_is_quick(const tnr_device *device, const tnr_tensor *in) {
+  enum { QUICK_BYTES = 4096 };
+  return !device->driver->copy && tnr_tensor_bytes(in) <= QUICK_BYTES;
+}
+
 tnr_status tnr_movement_run(tnr_device *device, const tnr_tensor *in, tnr_tensor *out, int piece,
                             tnr_fault *fault) {
   return out->shard_dim >= 0 ? cut(device, in, out, piece, fault)

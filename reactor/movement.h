@@ -31,6 +31,9 @@ tnr_status tnr_movement_create(tnr_op *op, const tnr_tensor *in, tnr_tensor **ou
 tnr_status tnr_movement_run(tnr_device *device, const tnr_tensor *in, tnr_tensor *out, int piece,
                             tnr_fault *fault);
 
+/* Whether it takes less time than telling of it. */
+bool tnr_movement_is_quick(const tnr_device *device, const tnr_tensor *in);
+
 /* Copies a whole tensor, dense, into `to`; for pieces in memory that this thread can reach. */
 tnr_status tnr_movement_assemble(const tnr_tensor *in, void *to, tnr_fault *fault);
 

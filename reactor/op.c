@@ -119,7 +119,9 @@ static void push_ready(tnr_op *op) {
 
 /* What an input needs is made by `producer`, or was. */
 static bool awaits_producer(tnr_op *op, tnr_op_input *input, tnr_op *producer, bool worker_waits) {
-  bool queued = producer->exec && (producer->exec == op->exec || worker_waits);
+  /* what a promise was fulfilled with may still be in the inbox */
+  bool queued =
+      producer->future.resolved && producer->exec && (producer->exec == op->exec || worker_waits);
   return tnr_future_add_waiter(&producer->future, &input->waiter,
                                queued ? TNR_UNTIL_LAUNCHED : TNR_UNTIL_COMPLETE);
 }
@@ -248,6 +250,7 @@ void tnr_op_resolve(tnr_op *op) {
   atomic_init(&op->parts_running, 0);
   op->creating = (tnr_spin){false};
   op->stage = TNR_OP_WAITING;
+  op->future.resolved = true;
   if (!op->exec || tnr_movement_is(op->def)) /* a copy belongs to where it comes from, too */
     open_epoch_nowhere(op);
   if (op->exec)
@@ -305,14 +308,18 @@ static bool is_running(tnr_op *op) {
   return atomic_load_explicit(&op->parts_running, memory_order_acquire) > 0;
 }
 
-/* It was launched before the op that waits for it, and so was all that it needs: it will run. */
+/* It was launched before the op that waits for it, and so was all that it needs: it will run.
+ * Signals are held back at first: the dispatcher would only take a CPU from the other worker. */
 static void wait_for_op(tnr_worker *worker, tnr_op *op) {
+  enum { PATIENCE = 25, ROUNDS = 4 };
   const struct timespec nap = {0, 20000}; /* 20 µs */
-  int64_t end = tnr_now_ns() + worker->spin_ns;
+  for (int i = 0; i < ROUNDS * worker->looks && is_running(op); i++)
+    tnr_cpu_relax();
+  if (!is_running(op))
+    return;
+  int64_t end = tnr_now_ns() + PATIENCE * worker->spin_ns;
   tnr_worker_flush(worker);
   while (is_running(op)) {
-    for (int i = 0; i < 64 && is_running(op); i++)
-      tnr_cpu_relax();
     if (tnr_now_ns() < end)
       sched_yield();
     else
@@ -462,7 +469,7 @@ static bool execute(tnr_lane *lane, tnr_op_item item, tnr_plan *plan, tnr_operan
   tnr_status status = TNR_OK;
   if (op->def->alias)
     return false;
-  bool slow = !plan || !plan->quick;
+  bool slow = plan ? !plan->quick : !tnr_movement_is_quick(lane->device, in->tensors[0]);
   if (slow)
     tnr_worker_flush(&lane->device->worker);
   if (plan)

@@ -208,6 +208,7 @@ tnr_runtime *tnr_runtime_create(const tnr_runtime_options *options) {
     tnr_mailbox_init(&runtime->mail, runtime, TNR_MAILBOX_OF_DISPATCHER);
     if (settle(options, &set, &fault) == TNR_OK) {
       runtime->spin_ns = set.spin_ns;
+      runtime->looks = tnr_parker_looks();
       runtime->worker_waits = set.worker_waits;
       if (start(runtime, &set, &fault) == TNR_OK)
         return runtime;

@@ -21,6 +21,7 @@ struct tnr_runtime {
   /* Read by everybody, hardly ever written. */
   _Alignas(64) tnr_lane *lanes; /* [machine.count]; see there */
   int64_t spin_ns;              /* immutable after create */
+  int looks;                    /* immutable after create: tnr_parker_looks */
   bool worker_waits;            /* immutable after create */
   atomic_bool close_requested; /* atomic: no more calls; the dispatcher ends when all is complete */
   atomic_bool abort;           /* atomic: what has not started fails */

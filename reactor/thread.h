@@ -24,13 +24,8 @@ typedef struct tnr_thread {
   bool cleans_up;                            /* the thread's end releases all this */
 } tnr_thread;
 
-/* initial-exec: read on every call, also in the shared library */
-extern _Thread_local tnr_thread tnr_thread_own __attribute__((tls_model("initial-exec")));
-
 /* The calling thread's. Cheap. */
-static inline tnr_thread *tnr_thread_here(void) {
-  return &tnr_thread_own;
-}
+tnr_thread *tnr_thread_here(void);
 
 /* To be called before something is put in it that has to be released when the thread ends. */
 void tnr_thread_clean_up_at_end(tnr_thread *thread);

@@ -102,7 +102,7 @@ static bool passes_soon(tnr_future *future, tnr_moment moment, int64_t deadline)
   if (end > deadline)
     end = deadline;
   for (; now < end; now = tnr_now_ns()) {
-    for (int i = 0; i < 16; i++) {
+    for (int i = 0; i < future->runtime->looks; i++) {
       if (passed(future, moment))
         return true;
       tnr_cpu_relax();
@@ -135,7 +135,7 @@ static tnr_status refuse(tnr_future *future, tnr_moment moment) {
   const char *passed = moment == TNR_CREATED ? "created" : "complete";
   tnr_future *source = tnr_future_source(future);
   if (tnr_future_is_op(source)) {
-    const tnr_op *op = (const tnr_op *)source;
+    const tnr_op *op = tnr_op_of(source);
     snprintf(what, sizeof what, "waiting for %s (%s:%d) to be %s", op->def->name,
              op->file ? op->file : "submitted by tenor", op->line, passed);
   } else {

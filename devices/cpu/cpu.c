@@ -4,6 +4,7 @@
 #include <sched.h>
 #include <stdlib.h>
 
+#include "exit_gate.h"
 #include "primitives.h"
 
 /* Declared here because not every compiler brings omp.h; oneDNN brings the function. */
@@ -21,6 +22,7 @@ typedef struct variant {
   struct variant *next;
   tnr_cpu_way way;
   tnr_chain *chain; /* NULL: oneDNN has nothing for it */
+  bool has_run;
 } variant;
 
 /* worker only: all of it */
@@ -105,21 +107,35 @@ static tnr_status add_variant(cpu_program *program, const tnr_cpu_way *way, vari
 }
 
 /* NULL when there is none. */
-static tnr_chain *chain_for(cpu_program *program, const tnr_cpu_way *way) {
+static variant *variant_for(cpu_program *program, const tnr_cpu_way *way) {
   variant *found = program->variants;
   while (found != NULL && !is_way(&found->way, way))
     found = found->next;
   if (found == NULL && add_variant(program, way, &found) != TNR_OK)
     return NULL;
-  return found->chain;
+  return found->chain != NULL ? found : NULL;
+}
+
+static tnr_status run_variant(const cpu_program *program, variant *made, const void *const *in,
+                              tnr_derived_list *weights, void *const *out, tnr_fault *fault) {
+  if (!tnr_exit_gate_enter())
+    return tnr_fail(fault, TNR_ECANCELED, "the process ends, and oneDNN with it");
+  tnr_status status = tnr_chain_run(made->chain, in, out, weights, fault);
+  if (!made->has_run)
+    tnr_exit_gate_did(made->way.pack_weights ? TNR_EXIT_GATE_RUN_PACKED : TNR_EXIT_GATE_RUN,
+                      tnr_cpu_kind_of(program->spec, &made->way));
+  made->has_run = true;
+  tnr_exit_gate_leave();
+  return status;
 }
 
 static tnr_status run_dense(tnr_program *base, const void *const *in, void *const *out,
                             tnr_fault *fault) {
-  tnr_chain *chain = chain_for((cpu_program *)base, &(tnr_cpu_way){.free_result = false});
-  if (chain == NULL)
+  cpu_program *program = (cpu_program *)base;
+  variant *made = variant_for(program, &(tnr_cpu_way){.free_result = false});
+  if (made == NULL)
     return tnr_fail(fault, TNR_ENOMEM, "out of memory for a oneDNN program");
-  return tnr_chain_run(chain, in, out, NULL, fault);
+  return run_variant(program, made, in, NULL, out, fault);
 }
 
 /* A matmul uses weights as they lie until it learns that they are kept: packing them for one run
@@ -142,23 +158,23 @@ static tnr_status run_plainly(const cpu_program *program, const tnr_program_run 
     if (in[i] == NULL)
       return fault->code;
   }
-  const variant *first = program->variants;
+  variant *first = program->variants;
   while (first->next != NULL)
     first = first->next;
   run->out_layout[0] = (const tnr_layout *)tnr_chain_result(first->chain);
-  return tnr_chain_run(first->chain, in, run->out, NULL, fault);
+  return run_variant(program, first, in, NULL, run->out, fault);
 }
 
 static tnr_status run_keeping(tnr_program *base, const tnr_program_run *run, tnr_fault *fault) {
   cpu_program *program = (cpu_program *)base;
   tnr_cpu_way way = way_of(program, run);
-  tnr_chain *chain = chain_for(program, &way);
-  if (chain == NULL)
+  variant *made = variant_for(program, &way);
+  if (made == NULL)
     return run_plainly(program, run, fault);
-  int packable = tnr_chain_packable_input(chain);
-  run->out_layout[0] = (const tnr_layout *)tnr_chain_result(chain);
-  return tnr_chain_run(chain, run->in, run->out, packable >= 0 ? run->derived[packable] : NULL,
-                       fault);
+  int packable = tnr_chain_packable_input(made->chain);
+  run->out_layout[0] = (const tnr_layout *)tnr_chain_result(made->chain);
+  return run_variant(program, made, run->in, packable >= 0 ? run->derived[packable] : NULL,
+                     run->out, fault);
 }
 
 static void destroy_program(tnr_program *base) {

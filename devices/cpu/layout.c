@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "chain.h"
+#include "exit_gate.h"
 
 /* Declared here because not every compiler brings omp.h; oneDNN brings the functions. */
 int omp_get_max_threads(void);
@@ -31,8 +32,7 @@ static dnnl_status_t move_alone(const tnr_own_layout *layout, dnnl_memory_t from
 }
 
 /* oneDNN's memory objects know no const, but it does not write to sources. */
-static tnr_status to_dense(const tnr_layout *base, const void *from, void *to, tnr_fault *fault) {
-  const tnr_own_layout *layout = (const tnr_own_layout *)base;
+static dnnl_status_t move_data(const tnr_own_layout *layout, const void *from, void *to) {
   dnnl_memory_t source = NULL, target = NULL;
   dnnl_status_t status =
       dnnl_memory_create(&source, &layout->desc, layout->engine, (void *)(uintptr_t)from);
@@ -42,6 +42,15 @@ static tnr_status to_dense(const tnr_layout *base, const void *from, void *to, t
     status = move_alone(layout, source, target);
   dnnl_memory_destroy(source);
   dnnl_memory_destroy(target);
+  return status;
+}
+
+static tnr_status to_dense(const tnr_layout *base, const void *from, void *to, tnr_fault *fault) {
+  if (!tnr_exit_gate_enter())
+    return tnr_fail(fault, TNR_ECANCELED, "the process ends, and oneDNN with it");
+  dnnl_status_t status = move_data((const tnr_own_layout *)base, from, to);
+  tnr_exit_gate_did(TNR_EXIT_GATE_RUN, TNR_EXIT_GATE_KINDS - 1);
+  tnr_exit_gate_leave();
   if (status == dnnl_success)
     return TNR_OK;
   return tnr_fail(fault, status == dnnl_out_of_memory ? TNR_ENOMEM : TNR_EKERNEL,

@@ -381,16 +381,12 @@ static bool all_suit(const tnr_program_spec *spec) {
   return suits(&spec->out[0]);
 }
 
-/* What oneDNN makes static objects for when it sees it first, as far as one can tell from outside.
- */
-static unsigned kind_of(const tnr_program_spec *spec, const tnr_cpu_way *way) {
-  enum { PACKS = TNR_PRIMITIVE_NONE, TAKES_LAYOUTS = TNR_PRIMITIVE_TRANSPOSE + 1 };
+unsigned tnr_cpu_kind_of(const tnr_program_spec *spec, const tnr_cpu_way *way) {
+  enum { TAKES_LAYOUTS = TNR_PRIMITIVE_TRANSPOSE + 1 };
+  bool lies = way->in[0] != NULL || way->in[1] != NULL || way->in[2] != NULL;
   unsigned dtypes = 2u * (spec->in[0].dtype == TNR_BF16) + (spec->out[0].dtype == TNR_BF16);
-  unsigned what = way->pack_weights ? PACKS : (unsigned)spec->primitive.kind;
-  if (way->in[0] != NULL || way->in[1] != NULL || way->in[2] != NULL)
-    what = TAKES_LAYOUTS;
   _Static_assert(4 * TAKES_LAYOUTS + 3 < TNR_EXIT_GATE_KINDS, "a kind each");
-  return 4u * what + dtypes;
+  return 4u * (lies ? TAKES_LAYOUTS : (unsigned)spec->primitive.kind) + dtypes;
 }
 
 static tnr_status fill_chain(tnr_chain *chain, const tnr_program_spec *spec,
@@ -424,6 +420,8 @@ tnr_status tnr_cpu_chain_of(tnr_onednn *onednn, const tnr_program_spec *spec,
   if (spec->primitive.kind == TNR_PRIMITIVE_NONE || !all_suit(spec) || !tnr_exit_gate_enter())
     return TNR_EUNSUPPORTED;
   tnr_status status = chain_of(onednn, spec, way, out);
-  tnr_exit_gate_leave(kind_of(spec, way));
+  tnr_exit_gate_did(way->pack_weights ? TNR_EXIT_GATE_MAKE_PACKED : TNR_EXIT_GATE_MAKE,
+                    tnr_cpu_kind_of(spec, way));
+  tnr_exit_gate_leave();
   return status;
 }

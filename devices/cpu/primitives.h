@@ -18,4 +18,8 @@ typedef struct tnr_cpu_way {
 tnr_status tnr_cpu_chain_of(tnr_onednn *onednn, const tnr_program_spec *spec,
                             const tnr_cpu_way *way, tnr_chain **out) TNR_MUST_USE;
 
+/* What oneDNN makes static objects for when it sees it first, as far as one can tell from outside:
+ * a number below TNR_EXIT_GATE_KINDS. A chain has been made of `spec`. */
+unsigned tnr_cpu_kind_of(const tnr_program_spec *spec, const tnr_cpu_way *way);
+
 #endif
