@@ -12,8 +12,17 @@ void tnr_worker_give_back(tnr_worker *worker, void *item) {
 void tnr_worker_flush(tnr_worker *worker) {
   if (tnr_ring_published(&worker->done))
     return;
+  worker->held_ns = 0;
   tnr_ring_publish(&worker->done);
   worker->duty.wake_dispatcher(worker->duty.user);
+}
+
+/* With a short queue somebody may be waiting for its end: then the dispatcher should be awake. */
+bool tnr_worker_may_hold(tnr_worker *worker, int64_t took_ns) {
+  enum { HELD_NS_MAX = 500000, WAITING_MIN = 16 };
+  worker->held_ns += took_ns;
+  return took_ns < TNR_WORKER_BRIEF_NS && worker->held_ns < HELD_NS_MAX &&
+         tnr_ring_look(&worker->queue) >= WAITING_MIN;
 }
 
 static bool run_queue(tnr_worker *worker) {

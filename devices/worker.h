@@ -28,6 +28,7 @@ struct tnr_worker {
   int64_t spin_ns;      /* immutable after create */
   int looks;            /* immutable after create: tnr_parker_looks */
   tnr_thread_slot slot; /* immutable after create */
+  int64_t held_ns;      /* worker only: see tnr_worker_may_hold */
   pthread_t thread;     /* immutable after create */
   tnr_ring queue;       /* dispatcher → worker */
   tnr_ring done;        /* worker → dispatcher */
@@ -38,6 +39,9 @@ struct tnr_worker {
 /* How many items may be in the worker's hands at once: each takes one place in `queue`, and up to
  * two in `done`. */
 enum { TNR_WORKER_DEPTH = TNR_RING_SIZE / 2 };
+
+/* What takes less time than this is brief: waking the dispatcher would take as long. */
+enum { TNR_WORKER_BRIEF_NS = 50000 };
 
 /* Starts the thread; `worker` is the caller's memory, as is `name`. TNR_ESYSTEM when there is no
  * thread to be had. */
@@ -54,5 +58,10 @@ void tnr_worker_give_back(tnr_worker *worker, void *item);
  * The worker does this by itself when its queue is empty and every so many items; it is for what
  * must not wait that long. */
 void tnr_worker_flush(tnr_worker *worker);
+
+/* The worker's own thread, to be asked once for each item that took so long, after it was run:
+ * whether what was given back may go unseen a little longer. Yes while items are brief, enough
+ * others wait, and half a millisecond has not gone by. */
+bool tnr_worker_may_hold(tnr_worker *worker, int64_t took_ns);
 
 #endif

@@ -462,7 +462,7 @@ static void create_once(tnr_worker *worker, tnr_op_item item, const tnr_plan *pl
 
 /* ---- execute: worker ---- */
 
-/* True when what follows may be slow, or was: signals are not held back around it. */
+/* True when signals are not to be held back. */
 static bool execute(tnr_lane *lane, tnr_op_item item, tnr_plan *plan, tnr_operands *in) {
   tnr_op *op = tnr_op_item_op(item);
   tnr_fault fault;
@@ -470,7 +470,7 @@ static bool execute(tnr_lane *lane, tnr_op_item item, tnr_plan *plan, tnr_operan
   if (op->def->alias)
     return false;
   bool slow = plan ? !plan->quick : !tnr_movement_is_quick(lane->device, in->tensors[0]);
-  if (slow)
+  if (slow && !(plan && tnr_run_is_brief(plan)))
     tnr_worker_flush(&lane->device->worker);
   if (plan)
     status = tnr_run_program(lane, op, tnr_op_item_piece(item), plan, in, &fault);
@@ -481,7 +481,7 @@ static bool execute(tnr_lane *lane, tnr_op_item item, tnr_plan *plan, tnr_operan
     tnr_op_fail(op, &fault);
   else if (slow)
     tnr_op_recycle(op, tnr_op_item_piece(item));
-  return slow;
+  return slow && !(plan && tnr_run_may_hold(lane, op, plan));
 }
 
 static tnr_status get_plan(tnr_lane *lane, tnr_op *op, tnr_operands *in, tnr_plan **plan,

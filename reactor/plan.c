@@ -346,6 +346,7 @@ tnr_status tnr_plan_get(tnr_plan_cache *cache, const tnr_op_def *def, const void
   if (status != TNR_OK)
     return status;
   plan->quick = is_quick(plan, cache->device->driver);
+  plan->took_ns = INT64_MAX;
   insert(cache, plan, hash);
   *out = plan;
   return TNR_OK;

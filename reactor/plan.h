@@ -30,6 +30,7 @@ struct tnr_plan {
   tnr_program_spec spec;
   tnr_program *program; /* NULL until first run, and for aliases */
   bool quick;           /* runs so fast that what comes before it need not be signalled first */
+  int64_t took_ns;      /* its last run, unless it is quick; INT64_MAX: none yet */
   _Alignas(16) char attrs[];
 };
 

@@ -96,6 +96,18 @@ static tnr_status run_keeping(tnr_program *program, const operands *own, tnr_fau
   return TNR_OK;
 }
 
+static tnr_status run(tnr_plan *plan, const operands *own, bool special, tnr_fault *fault) {
+  return plan->program->run_keeping ? run_keeping(plan->program, own, fault)
+                                    : run_dense(plan->program, own, special, fault);
+}
+
+static tnr_status run_timed(tnr_plan *plan, const operands *own, bool special, tnr_fault *fault) {
+  int64_t begin = tnr_now_ns();
+  tnr_status status = run(plan, own, special, fault);
+  plan->took_ns = tnr_now_ns() - begin;
+  return status;
+}
+
 tnr_status tnr_run_program(tnr_lane *lane, tnr_op *op, int piece, tnr_plan *plan,
                            const tnr_operands *in, tnr_fault *fault) {
   room room;
@@ -107,8 +119,15 @@ tnr_status tnr_run_program(tnr_lane *lane, tnr_op *op, int piece, tnr_plan *plan
     return tnr_fail(fault, TNR_ENOMEM, "out of memory for %d operands",
                     plan->in_count + plan->out_count);
   bool special = fill(&own, op, piece, in);
-  status = plan->program->run_keeping ? run_keeping(plan->program, &own, fault)
-                                      : run_dense(plan->program, &own, special, fault);
+  status = plan->quick ? run(plan, &own, special, fault) : run_timed(plan, &own, special, fault);
   free(room.block);
   return status;
+}
+
+bool tnr_run_may_hold(tnr_lane *lane, const tnr_op *op, const tnr_plan *plan) {
+  if (plan->quick)
+    return true;
+  /* relaxed: who comes later waits a little */
+  bool awaited = atomic_load_explicit(&op->future.has_continuations, memory_order_relaxed);
+  return tnr_worker_may_hold(&lane->device->worker, plan->took_ns) && !awaited;
 }

@@ -9,4 +9,13 @@
 tnr_status tnr_run_program(tnr_lane *lane, tnr_op *op, int piece, tnr_plan *plan,
                            const tnr_operands *in, tnr_fault *fault);
 
+/* Whether what has been given back may go unseen until the plan has run, to judge by its last time.
+ */
+static inline bool tnr_run_is_brief(const tnr_plan *plan) {
+  return plan->quick || plan->took_ns < TNR_WORKER_BRIEF_NS;
+}
+
+/* The same worker, once after each run: whether the op's signal may go unseen for a while. */
+bool tnr_run_may_hold(tnr_lane *lane, const tnr_op *op, const tnr_plan *plan);
+
 #endif
