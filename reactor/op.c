@@ -469,7 +469,8 @@ static bool execute(tnr_lane *lane, tnr_op_item item, tnr_plan *plan, tnr_operan
   tnr_status status = TNR_OK;
   if (op->def->alias)
     return false;
-  bool slow = plan ? !plan->quick : !tnr_movement_is_quick(lane->device, in->tensors[0]);
+  bool slow =
+      plan ? plan->pace != TNR_PLAN_QUICK : !tnr_movement_is_quick(lane->device, in->tensors[0]);
   if (slow && !(plan && tnr_run_is_brief(plan)))
     tnr_worker_flush(&lane->device->worker);
   if (plan)

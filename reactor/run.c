@@ -119,14 +119,15 @@ tnr_status tnr_run_program(tnr_lane *lane, tnr_op *op, int piece, tnr_plan *plan
     return tnr_fail(fault, TNR_ENOMEM, "out of memory for %d operands",
                     plan->in_count + plan->out_count);
   bool special = fill(&own, op, piece, in);
-  status = plan->quick ? run(plan, &own, special, fault) : run_timed(plan, &own, special, fault);
+  status = plan->pace == TNR_PLAN_STEADY ? run_timed(plan, &own, special, fault)
+                                         : run(plan, &own, special, fault);
   free(room.block);
   return status;
 }
 
 bool tnr_run_may_hold(tnr_lane *lane, const tnr_op *op, const tnr_plan *plan) {
-  if (plan->quick)
-    return true;
+  if (plan->pace != TNR_PLAN_STEADY)
+    return plan->pace == TNR_PLAN_QUICK;
   /* relaxed: who comes later waits a little */
   bool awaited = atomic_load_explicit(&op->future.has_continuations, memory_order_relaxed);
   return tnr_worker_may_hold(&lane->device->worker, plan->took_ns) && !awaited;

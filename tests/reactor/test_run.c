@@ -1,6 +1,7 @@
 /* Results that a device leaves in a layout of its own: to whoever looks they are in rows. */
 #include "check.h"
 
+#include <dlpack/dlpack.h>
 #include <pthread.h>
 #include <string.h>
 
@@ -82,6 +83,18 @@ static void a_view_shows_rows(void **state) {
   assert_nothing_left(runtime);
 }
 
+static void what_is_lent_to_others_is_rows(void **state) {
+  (void)state;
+  tnr_runtime *runtime = runtime_new();
+  tnr_tensor *x = mirrored(tnr_runtime_device_at(runtime, 0));
+  struct DLManagedTensor *lent = tnr_to_dlpack(x);
+  assert_made(lent);
+  tnr_release(x);
+  assert_memory_equal(lent->dl_tensor.data, right, BYTES);
+  lent->deleter(lent);
+  assert_nothing_left(runtime);
+}
+
 static void on_complete(tnr_value future, void *user) {
   tnr_value y = tnr_get(future);
   *(void **)user = read_it(tnr_value_tensor(y));
@@ -148,6 +161,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(several_threads_may_read_what_a_worker_uses),
       cmocka_unit_test(a_view_shows_rows),
+      cmocka_unit_test(what_is_lent_to_others_is_rows),
       cmocka_unit_test(callbacks_may_read_it),
       cmocka_unit_test(it_can_be_read_after_its_runtime_has_ended),
       cmocka_unit_test(it_moves_between_devices_in_rows),
