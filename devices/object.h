@@ -17,6 +17,7 @@ typedef struct tnr_class {
 struct tnr_object {
   const tnr_class *class; /* immutable after create */
   _Atomic uint32_t refs;  /* atomic */
+  uint32_t number; /* an op's in its runtime's timeline, else unset; immutable once submitted */
 };
 
 static inline void tnr_object_init(tnr_object *object, const tnr_class *class, uint32_t refs) {

@@ -14,6 +14,7 @@
 #include "run.h"
 #include "runtime.h"
 #include "thread.h"
+#include "timeline.h"
 
 static bool has_failed(tnr_op *op) {
   /* acquire: pairs with tnr_future_set_error */
@@ -90,10 +91,13 @@ void tnr_op_give_up(tnr_op *op) {
 }
 
 tnr_status tnr_op_submit(tnr_op *op) {
+  tnr_timeline_note(op, TNR_TIMELINE_SUBMIT, NULL);
   tnr_status status = tnr_dispatcher_put_op(op->future.runtime, op);
   if (status == TNR_OK)
     return TNR_OK;
   tnr_error_raise_at(op->def->name, tnr_op_site(op), status, "%s", tnr_dispatcher_refusal(status));
+  tnr_future_set_error(&op->future, (tnr_error *)tnr_error());
+  tnr_timeline_note(op, TNR_TIMELINE_COMPLETE, NULL);
   tnr_op_give_up(op);
   return status;
 }
@@ -285,6 +289,7 @@ static void launch(tnr_op *op) {
     return;
   }
   op->stage = TNR_OP_LAUNCHED;
+  tnr_timeline_note(op, TNR_TIMELINE_LAUNCH, NULL);
   op->parts_left = (uint8_t)op->exec->count;
   /* relaxed: whoever looks has seen a later launch, published after this */
   atomic_store_explicit(&op->parts_running, op->parts_left, memory_order_relaxed);
@@ -293,12 +298,15 @@ static void launch(tnr_op *op) {
   tnr_future_tell_launched(&op->future);
 }
 
+void tnr_op_launch_next(tnr_runtime *runtime) {
+  tnr_op_part *part = runtime->ready_first;
+  runtime->ready_first = part->next;
+  launch(part->op);
+}
+
 void tnr_op_launch_ready(tnr_runtime *runtime) {
-  while (runtime->ready_first) {
-    tnr_op_part *part = runtime->ready_first;
-    runtime->ready_first = part->next;
-    launch(part->op);
-  }
+  while (runtime->ready_first)
+    tnr_op_launch_next(runtime);
 }
 
 /* ---- wait: worker, where the user asked for it ---- */
@@ -636,6 +644,7 @@ static void complete(tnr_op *op) {
   tnr_count(&runtime->completed);
   if (has_failed(op))
     tnr_count(&runtime->failed);
+  tnr_timeline_note(op, TNR_TIMELINE_COMPLETE, NULL);
   finish_outputs(op);
   tnr_future_complete(&op->future);
   close_epochs(op);
