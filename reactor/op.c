@@ -11,7 +11,7 @@
 #include "movement.h"
 #include "operands.h"
 #include "recycle.h"
-#include "run.h"
+#include "program_run.h"
 #include "runtime.h"
 #include "thread.h"
 #include "timeline.h"

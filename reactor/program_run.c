@@ -1,4 +1,4 @@
-#include "run.h"
+#include "program_run.h"
 
 #include <stdlib.h>
 

@@ -1,6 +1,6 @@
 /* One run of a plan's program: from the op's tensors to what a driver gets. */
-#ifndef TENOR_REACTOR_RUN_H
-#define TENOR_REACTOR_RUN_H
+#ifndef TENOR_REACTOR_PROGRAM_RUN_H
+#define TENOR_REACTOR_PROGRAM_RUN_H
 
 #include "operands.h"
 
