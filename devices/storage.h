@@ -28,14 +28,19 @@ typedef struct tnr_storage {
                           * with it */
   bool keeps;            /* written before the tensor is published: the data came from outside, and
                           * may be used again and again, like weights */
+  bool lent;             /* immutable after create: `lender`, and not `layout`, is meant */
   tnr_device *device;    /* immutable after create */
-  void *data;            /* immutable after create; contents: worker only until complete */
-  size_t bytes;          /* immutable after create; of data */
-  void *producer; /* the reactor's: what will complete it. Set before the tensor is published,
-                   * then dispatcher only; NULL when nothing will */
+  void *memory;          /* immutable after create, but for tnr_storage_empty; contents: worker only
+                          * until complete. How they lie says `layout`: see tnr_storage_dense */
+  size_t bytes;          /* immutable after create; of memory */
+  void *producer;    /* the reactor's: what will complete it. Set before the tensor is published,
+                      * then dispatcher only; NULL when nothing will */
   _Atomic(tnr_object *) error; /* atomic: why it failed; written once, before state */
-  tnr_lender *lender;          /* immutable after create; NULL: data is from the device's pool */
-  tnr_derived_list derived;    /* any thread */
+  union {
+    tnr_lender *lender;       /* immutable after create; else memory is from the device's pool */
+    const tnr_layout *layout; /* worker only until complete, then immutable; NULL: dense */
+  };
+  tnr_derived_list derived; /* any thread */
 } tnr_storage;
 
 /* What the dispatcher looks at comes first, on two cache lines. */
@@ -95,6 +100,20 @@ static inline tnr_storage_state tnr_storage_get_state(const tnr_storage *storage
   /* acquire: pairs with the release in tnr_storage_finish; data and error are then visible */
   return (tnr_storage_state)atomic_load_explicit(&storage->state, memory_order_acquire);
 }
+
+/* How the memory's contents lie; NULL: dense. The device's worker, or any thread once complete. */
+static inline const tnr_layout *tnr_storage_layout(const tnr_storage *storage) {
+  return storage->lent ? NULL : storage->layout;
+}
+
+/* The contents dense and row-major. Where they lie otherwise, a copy is made that is kept as long
+ * as the storage: TNR_ENOMEM. The device's worker, or any thread once complete. */
+tnr_status tnr_storage_dense(tnr_storage *storage, const void **out, tnr_fault *fault) TNR_MUST_USE;
+
+/* The device's worker: gives the memory back, and all that is derived from it, before the storage
+ * goes; for one that nobody else can reach any more. The tensor's own reference is the last one, or
+ * nothing is done. */
+void tnr_storage_empty(tnr_storage *storage);
 
 /* Says that the data is there, or that it never will be: error, of which a reference is taken.
  * By the storage's producer: once when it is there; when it failed, perhaps by several threads, and

@@ -29,12 +29,21 @@ static void storage_init(tnr_storage *storage, tnr_device *device, size_t bytes,
 
 static void give_data_back(const tnr_storage *storage) {
   const tnr_device *device = storage->device;
-  if (!storage->lender) {
-    tnr_pool_free((tnr_pool *)&device->pool, storage->data, storage->bytes);
+  if (!storage->lent) {
+    tnr_pool_free((tnr_pool *)&device->pool, storage->memory, storage->bytes);
     return;
   }
   storage->lender->release(storage->lender->user);
   tnr_pool_free(&device->machine->objects, storage->lender, sizeof *storage->lender);
+}
+
+void tnr_storage_empty(tnr_storage *storage) {
+  /* acquire: pairs with the releases of those who had references; what they did is done */
+  if (storage->lent || atomic_load_explicit(&storage->refs, memory_order_acquire) != 1)
+    return;
+  tnr_derived_finish(&storage->derived);
+  give_data_back(storage);
+  storage->memory = NULL;
 }
 
 static void storage_destroy(tnr_storage *storage) {
@@ -124,8 +133,8 @@ static tnr_status new_single(const tnr_mesh *mesh, const tnr_desc *desc, size_t 
   if (!tensor)
     return no_memory(device, bytes, fault);
   storage_init(&tensor->own, device, bytes, true);
-  tensor->own.data = tnr_pool_alloc(&device->pool, bytes);
-  if (!tensor->own.data) {
+  tensor->own.memory = tnr_pool_alloc(&device->pool, bytes);
+  if (!tensor->own.memory) {
     shell_destroy(tensor);
     return no_memory(device, bytes, fault);
   }
@@ -140,8 +149,8 @@ static tnr_storage *part_new(tnr_device *device, size_t bytes) {
   if (!storage)
     return NULL;
   storage_init(storage, device, bytes, false);
-  storage->data = tnr_pool_alloc(&device->pool, bytes);
-  if (!storage->data) {
+  storage->memory = tnr_pool_alloc(&device->pool, bytes);
+  if (!storage->memory) {
     tnr_pool_free(objects, storage, sizeof *storage);
     return NULL;
   }
@@ -201,7 +210,8 @@ tnr_status tnr_tensor_wrap(tnr_device *device, const tnr_desc *desc, void *data,
   }
   *lender = (tnr_lender){release, user};
   storage_init(&tensor->own, device, bytes, true);
-  tensor->own.data = data;
+  tensor->own.memory = data;
+  tensor->own.lent = true;
   tensor->own.lender = lender;
   tensor->part = &tensor->own;
   tnr_storage_finish(&tensor->own, NULL);

@@ -12,6 +12,7 @@ void tnr_worker_give_back(tnr_worker *worker, void *item) {
 void tnr_worker_flush(tnr_worker *worker) {
   if (tnr_ring_published(&worker->done) || worker->asleep_until)
     return;
+  worker->held_ns = 0;
   tnr_ring_publish(&worker->done);
   worker->duty.wake_dispatcher(worker->duty.user);
 }
@@ -64,6 +65,21 @@ void *tnr_worker_peek(tnr_worker *worker) {
   tnr_ring *queue = &worker->queues[choose(worker)];
   (void)tnr_ring_look(queue);
   return tnr_ring_peek(queue, 0);
+}
+
+static uint32_t count_waiting(tnr_worker *worker) {
+  uint32_t waiting = 0;
+  for (int level = 0; level < TNR_LEVELS; level++)
+    waiting += tnr_ring_look(&worker->queues[level]);
+  return waiting;
+}
+
+/* With a short queue somebody may be waiting for its end: then the dispatcher should be awake. */
+bool tnr_worker_may_hold(tnr_worker *worker, int64_t took_ns) {
+  enum { HELD_NS_MAX = 500000, WAITING_MIN = 16 };
+  worker->held_ns += took_ns;
+  return took_ns < TNR_WORKER_BRIEF_NS && worker->held_ns < HELD_NS_MAX &&
+         count_waiting(worker) >= WAITING_MIN;
 }
 
 bool tnr_worker_round(tnr_worker *worker, uint32_t limit) {

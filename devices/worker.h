@@ -43,6 +43,7 @@ struct tnr_worker {
   tnr_thread_slot slot; /* immutable after create */
   pthread_t thread;     /* immutable after create; unused where there is none */
   int64_t asleep_until; /* worker only: ns of a virtual clock; 0: awake */
+  int64_t held_ns;      /* worker only: see tnr_worker_may_hold */
   tnr_ring queues[TNR_LEVELS];      /* dispatcher → worker */
   uint32_t passed_over[TNR_LEVELS]; /* worker only: items of higher levels since its last one */
   tnr_ring done;                    /* worker → dispatcher */
@@ -64,6 +65,9 @@ static inline uint32_t tnr_worker_depth(tnr_level level) {
          : level == TNR_LEVEL_HIGH ? TNR_WORKER_DEPTH_HIGH
                                    : TNR_WORKER_DEPTH_LOW;
 }
+
+/* What takes less time than this is brief: waking the dispatcher would take as long. */
+enum { TNR_WORKER_BRIEF_NS = 50000 };
 
 /* `worker` is the caller's memory, all zero, as is `name`. */
 void tnr_worker_init(tnr_worker *worker, const tnr_worker_duty *duty, tnr_thread_slot slot,
@@ -94,5 +98,10 @@ void tnr_worker_give_back(tnr_worker *worker, void *item);
  * The worker does this by itself when its queue is empty and every so many items; it is for what
  * must not wait that long. */
 void tnr_worker_flush(tnr_worker *worker);
+
+/* The worker's own thread, to be asked once for each item that took so long, after it was run:
+ * whether what was given back may go unseen a little longer. Yes while items are brief, enough
+ * others wait, and half a millisecond has not gone by. */
+bool tnr_worker_may_hold(tnr_worker *worker, int64_t took_ns);
 
 #endif

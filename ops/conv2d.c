@@ -16,6 +16,10 @@ static int64_t groups_of(const void *attrs) {
   return or_one(((const tnr_conv2d_attrs *)attrs)->groups);
 }
 
+static bool has_relu(const void *attrs) {
+  return ((const tnr_conv2d_attrs *)attrs)->relu != 0;
+}
+
 static tnr_window window_of(const void *attrs, const tnr_shape *weights) {
   const tnr_conv2d_attrs *conv = attrs;
   tnr_window window;
@@ -115,7 +119,7 @@ static float dot(const patch *p, int64_t channel, tnr_window_taps rows, tnr_wind
 }
 
 /* One filter over one image: a plane of the output, from element `first` on. */
-static void convolve(const patch *p, const tnr_shape *out_shape, float bias, void *out,
+static void convolve(const patch *p, const tnr_shape *out_shape, float bias, bool relu, void *out,
                      int64_t first) {
   for (int64_t i = 0; i < out_shape->dims[2]; i++) {
     tnr_window_taps rows = tnr_window_taps_at(p->window, 0, i, p->sizes[0]);
@@ -124,7 +128,7 @@ static void convolve(const patch *p, const tnr_shape *out_shape, float bias, voi
       float sum = bias;
       for (int64_t channel = 0; channel < p->channels; channel++)
         sum += dot(p, channel, rows, columns);
-      store_float(p->dtype, out, first + i * out_shape->dims[3] + j, sum);
+      store_float(p->dtype, out, first + i * out_shape->dims[3] + j, relu && sum <= 0 ? 0 : sum);
     }
   }
 }
@@ -148,8 +152,8 @@ static tnr_status kernel(const tnr_kernel_call *call, tnr_fault *fault) {
     for (int64_t o = 0; o < out->dims[1]; o++) {
       p.image = (n * x->dims[1] + o / filters_per_group * p.channels) * plane;
       p.filter = o * p.channels * window.kernel[0] * window.kernel[1];
-      convolve(&p, out, load_float(p.dtype, call->in_data[BIAS], o), call->out_data[0],
-               (n * out->dims[1] + o) * out->dims[2] * out->dims[3]);
+      convolve(&p, out, load_float(p.dtype, call->in_data[BIAS], o), has_relu(call->attrs),
+               call->out_data[0], (n * out->dims[1] + o) * out->dims[2] * out->dims[3]);
     }
   return TNR_OK;
 }
@@ -158,6 +162,7 @@ static void primitive(const tnr_op_call *call, tnr_primitive *out) {
   tnr_window window = window_of(call->attrs, &call->in[WEIGHTS].shape);
   out->kind = TNR_PRIMITIVE_CONV2D;
   out->groups = groups_of(call->attrs);
+  out->relu = has_relu(call->attrs);
   for (int axis = 0; axis < 2; axis++) {
     out->stride[axis] = window.stride[axis];
     out->dilation[axis] = window.dilation[axis];

@@ -1,15 +1,19 @@
 #include <tenor/future.h>
 #include <tenor/ops.h>
 
+static tnr_value product(const tnr_value *in, int in_count, bool relu) {
+  return tnr_call(&tnr_op_matmul, TNR_HERE, in, in_count,
+                  TNR_ATTRS(tnr_matmul_attrs, .transpose_b = true, .relu = relu));
+}
+
 static tnr_value linear(const tnr_value *in, int in_count, const void *attrs) {
-  (void)in_count;
   (void)attrs;
-  tnr_value x = in[0], weights = in[1], bias = in[2];
-  return tnr_add(tnr_matmul(x, weights, .transpose_b = true), bias);
+  return product(in, in_count, false);
 }
 
 static tnr_value linear_with_relu(const tnr_value *in, int in_count, const void *attrs) {
-  return tnr_relu(linear(in, in_count, attrs));
+  (void)attrs;
+  return product(in, in_count, true);
 }
 
 static tnr_value linear_with_intermediate(const tnr_value *in, int in_count, const void *attrs) {

@@ -8,12 +8,16 @@
 #include "signature.h"
 #include "walk.h"
 
+enum { BIAS = 2 }; /* the input that may be left out */
+
 /* One product of matrices, a [m, k] x b [k, n]. Strides in elements: row to row, column to column.
  */
 typedef struct product {
   tnr_dtype dtype;
   int64_t m, n, k;
   int64_t a_row, a_column, b_row, b_column;
+  const void *bias; /* [n], or NULL */
+  bool relu;
 } product;
 
 /* Operands have rank 2 at least. */
@@ -21,7 +25,7 @@ static product product_of(const void *attrs, const tnr_desc *in) {
   const tnr_matmul_attrs *matmul = attrs;
   const int64_t *a = in[0].shape.dims + in[0].shape.rank - 2;
   const int64_t *b = in[1].shape.dims + in[1].shape.rank - 2;
-  product p = {.dtype = in[0].dtype, .m = a[0], .k = a[1], .n = b[1]};
+  product p = {.dtype = in[0].dtype, .m = a[0], .k = a[1], .n = b[1], .relu = matmul->relu};
   p.a_row = a[1];
   p.a_column = 1;
   p.b_row = b[1];
@@ -45,20 +49,33 @@ static int64_t inner_of_b(const void *attrs, const tnr_shape *b) {
   return b->dims[b->rank - (matmul->transpose_b ? 1 : 2)];
 }
 
+static tnr_status check_bias(const tnr_shape *bias, int64_t n, tnr_fault *fault) {
+  if (bias->rank != 1)
+    return tnr_fail(fault, TNR_ESHAPE, "bias has rank %" PRId64 ", but needs to be [n]",
+                    bias->rank);
+  if (bias->dims[0] != n)
+    return tnr_fail(fault, TNR_ESHAPE, "bias has %" PRId64 " elements for %" PRId64 " columns",
+                    bias->dims[0], n);
+  return TNR_OK;
+}
+
 static tnr_status validate(const tnr_op_call *call, tnr_fault *fault) {
-  tnr_status status =
-      tnr_signature_check(call, 2, TNR_DTYPES_FLOAT | TNR_DTYPES_WIDE_INTEGER, fault);
+  bool has_bias = call->in_count > BIAS;
+  tnr_status status = tnr_signature_check(call, has_bias ? 3 : 2,
+                                          TNR_DTYPES_FLOAT | TNR_DTYPES_WIDE_INTEGER, fault);
   if (status != TNR_OK)
     return status;
   for (int i = 0; i < 2; i++)
     if (call->in[i].shape.rank < 2)
       return tnr_fail(fault, TNR_ESHAPE, "input %d has rank %" PRId64 ", but needs 2 or more", i,
                       call->in[i].shape.rank);
-  int64_t k = product_of(call->attrs, call->in).k;
+  product p = product_of(call->attrs, call->in);
   int64_t k_of_b = inner_of_b(call->attrs, &call->in[1].shape);
-  if (k != k_of_b)
-    return tnr_fail(fault, TNR_ESHAPE, "inner dimensions differ: %" PRId64 " and %" PRId64, k,
+  if (p.k != k_of_b)
+    return tnr_fail(fault, TNR_ESHAPE, "inner dimensions differ: %" PRId64 " and %" PRId64, p.k,
                     k_of_b);
+  if (has_bias && (status = check_bias(&call->in[BIAS].shape, p.n, fault)) != TNR_OK)
+    return status;
   tnr_shape ignored;
   return tnr_broadcast_shapes(&call->in[0].shape, &call->in[1].shape, 2, &ignored, fault);
 }
@@ -78,28 +95,34 @@ static tnr_status infer(const tnr_op_call *call, tnr_op_outputs *outputs, tnr_fa
 
 /* Row by row of b, so that the inner loop runs over memory as it lies when b is not transposed. */
 static void multiply_f32(const product *p, const float *a, const float *b, float *restrict out) {
-  memset(out, 0, (size_t)(p->m * p->n) * sizeof *out);
-  for (int64_t i = 0; i < p->m; i++)
+  for (int64_t i = 0; i < p->m; i++, out += p->n) {
+    if (p->bias)
+      memcpy(out, p->bias, (size_t)p->n * sizeof *out);
+    else
+      memset(out, 0, (size_t)p->n * sizeof *out);
     for (int64_t l = 0; l < p->k; l++) {
       float x = a[i * p->a_row + l * p->a_column];
       const float *row = b + l * p->b_row;
       if (p->b_column == 1)
         for (int64_t j = 0; j < p->n; j++)
-          out[i * p->n + j] += x * row[j];
+          out[j] += x * row[j];
       else
         for (int64_t j = 0; j < p->n; j++)
-          out[i * p->n + j] += x * row[j * p->b_column];
+          out[j] += x * row[j * p->b_column];
     }
+    for (int64_t j = 0; p->relu && j < p->n; j++)
+      out[j] = out[j] <= 0 ? 0 : out[j];
+  }
 }
 
 static void multiply_bf16(const product *p, const uint16_t *a, const uint16_t *b, uint16_t *out) {
   for (int64_t i = 0; i < p->m; i++)
     for (int64_t j = 0; j < p->n; j++) {
-      float sum = 0;
+      float sum = p->bias ? load_float(p->dtype, p->bias, j) : 0;
       for (int64_t l = 0; l < p->k; l++)
         sum += tnr_bf16_to_f32(a[i * p->a_row + l * p->a_column]) *
                tnr_bf16_to_f32(b[l * p->b_row + j * p->b_column]);
-      out[i * p->n + j] = tnr_f32_to_bf16(sum);
+      out[i * p->n + j] = tnr_f32_to_bf16(p->relu && sum <= 0 ? 0 : sum);
     }
 }
 
@@ -107,11 +130,14 @@ static void multiply_bf16(const product *p, const uint16_t *a, const uint16_t *b
 static void multiply_integers(const product *p, const void *a, const void *b, void *out) {
   for (int64_t i = 0; i < p->m; i++)
     for (int64_t j = 0; j < p->n; j++) {
-      uint64_t sum = 0;
+      uint64_t sum = p->bias ? (uint64_t)load_integer(p->dtype, p->bias, j) : 0;
       for (int64_t l = 0; l < p->k; l++)
         sum += (uint64_t)load_integer(p->dtype, a, i * p->a_row + l * p->a_column) *
                (uint64_t)load_integer(p->dtype, b, l * p->b_row + j * p->b_column);
-      store_integer(p->dtype, out, i * p->n + j, (int64_t)sum);
+      int64_t at = i * p->n + j;
+      store_integer(p->dtype, out, at, (int64_t)sum);
+      if (p->relu && load_integer(p->dtype, out, at) < 0)
+        store_integer(p->dtype, out, at, 0);
     }
 }
 
@@ -134,6 +160,7 @@ static tnr_status kernel(const tnr_kernel_call *call, tnr_fault *fault) {
     tnr_broadcast_strides(&call->in[i].shape, batch.rank, strides[i]);
   batch.rank -= 2;
   product p = product_of(call->attrs, call->in);
+  p.bias = call->in_count > BIAS ? call->in_data[BIAS] : NULL;
   int64_t size = (int64_t)tnr_dtype_size(p.dtype);
   char *out = call->out_data[0];
   tnr_walk walk;
@@ -153,13 +180,14 @@ static void primitive(const tnr_op_call *call, tnr_primitive *out) {
   out->kind = TNR_PRIMITIVE_MATMUL;
   out->transpose_a = attrs->transpose_a;
   out->transpose_b = attrs->transpose_b;
+  out->relu = attrs->relu;
 }
 
-/* A multiplication and an addition for each element of each inner product. */
+/* A multiplication and an addition for each element of each inner product, and the bias. */
 static double flops(const tnr_op_call *call, const tnr_desc *out, int out_count) {
   (void)out_count;
-  return 2.0 * (double)tnr_shape_elements(&out[0].shape) *
-         (double)product_of(call->attrs, call->in).k;
+  double terms = 2.0 * (double)product_of(call->attrs, call->in).k;
+  return (terms + (call->in_count > BIAS)) * (double)tnr_shape_elements(&out[0].shape);
 }
 
 /* Which dim of an operand's matrices an index of its dims means. */
@@ -173,9 +201,8 @@ static role role_of(const tnr_shape *shape, int dim, bool inner_is_last) {
   return (dim == shape->rank - 1) == inner_is_last ? ROLE_INNER : ROLE_OUTER;
 }
 
-static tnr_status shard(const tnr_op_call *call, const int *in_dims, const tnr_desc *out,
-                        int out_count, int *out_dims, tnr_fault *fault) {
-  (void)out_count;
+static tnr_status shard_product(const tnr_op_call *call, const int *in_dims, const tnr_desc *out,
+                                int *out_dim, tnr_fault *fault) {
   const tnr_matmul_attrs *attrs = call->attrs;
   role a = role_of(&call->in[0].shape, in_dims[0], !attrs->transpose_a);
   role b = role_of(&call->in[1].shape, in_dims[1], attrs->transpose_b);
@@ -184,13 +211,31 @@ static tnr_status shard(const tnr_op_call *call, const int *in_dims, const tnr_d
                     "input %d is split over devices along the inner dimension: gather it first",
                     a == ROLE_INNER ? 0 : 1);
   if (a != ROLE_OUTER && b != ROLE_OUTER)
-    return tnr_broadcast_shard(call, in_dims, out, out_dims, fault);
+    return tnr_broadcast_shard(call, in_dims, out, out_dim, fault);
   if (a != ROLE_REPLICATED && b != ROLE_REPLICATED)
     return tnr_fail(fault, TNR_EDEVICE,
                     "both inputs are split over devices, along different dims of the output: "
                     "replicate one of them");
-  out_dims[0] = (int)out->shape.rank - (a == ROLE_OUTER ? 2 : 1);
+  *out_dim = (int)out->shape.rank - (a == ROLE_OUTER ? 2 : 1);
   return TNR_OK;
+}
+
+static tnr_status shard(const tnr_op_call *call, const int *in_dims, const tnr_desc *out,
+                        int out_count, int *out_dims, tnr_fault *fault) {
+  (void)out_count;
+  const tnr_op_call product = {call->attrs, 2, call->in};
+  tnr_status status = TNR_OK;
+  out_dims[0] = -1;
+  if (in_dims[0] >= 0 || in_dims[1] >= 0)
+    status = shard_product(&product, in_dims, out, out_dims, fault);
+  if (status != TNR_OK || call->in_count <= BIAS)
+    return status;
+  bool columns = out_dims[0] == out->shape.rank - 1;
+  if (columns == (in_dims[BIAS] == 0))
+    return TNR_OK;
+  return tnr_fail(fault, TNR_EDEVICE, "bias is %s, but the columns of input 1 are %s: %s it first",
+                  columns ? "whole on each device" : "split over devices",
+                  columns ? "split over devices" : "not", columns ? "shard" : "gather");
 }
 
 const tnr_op_def tnr_op_matmul = {

@@ -104,26 +104,36 @@ static void copy_rows(const tnr_device *by, char *to, size_t to_stride, const ch
     memcpy(to + i * to_stride, from + i * from_stride, bytes);
 }
 
-static void assemble(const tnr_device *by, const tnr_tensor *in, char *to) {
+static tnr_status assemble(const tnr_device *by, const tnr_tensor *in, char *to, tnr_fault *fault) {
   int pieces = in->shard_dim < 0 ? 1 : in->mesh->count;
   rows r = rows_of(&in->desc, in->shard_dim, pieces);
   if (r.whole == 0 || r.count == 0)
-    return;
-  for (int i = 0; i < pieces; i++)
-    copy_rows(by, to + (size_t)i * r.part, r.whole, in->parts[i]->data, r.part, r.part, r.count);
+    return TNR_OK;
+  for (int i = 0; i < pieces; i++) {
+    const void *from;
+    tnr_status status = tnr_storage_dense(in->parts[i], &from, fault);
+    if (status != TNR_OK)
+      return status;
+    copy_rows(by, to + (size_t)i * r.part, r.whole, from, r.part, r.part, r.count);
+  }
+  return TNR_OK;
 }
 
-void tnr_movement_assemble(const tnr_tensor *in, void *to) {
-  assemble(NULL, in, to);
+tnr_status tnr_movement_assemble(const tnr_tensor *in, void *to, tnr_fault *fault) {
+  return assemble(NULL, in, to, fault);
 }
 
-static void cut(const tnr_device *by, const tnr_tensor *in, tnr_tensor *out, int piece) {
+static tnr_status cut(const tnr_device *by, const tnr_tensor *in, tnr_tensor *out, int piece,
+                      tnr_fault *fault) {
   rows r = rows_of(&out->desc, out->shard_dim, out->mesh->count);
+  const void *from;
   if (r.whole == 0 || r.count == 0)
-    return;
-  const char *from = in->parts[0]->data;
-  copy_rows(by, out->parts[piece]->data, r.part, from + (size_t)piece * r.part, r.whole, r.part,
-            r.count);
+    return TNR_OK;
+  tnr_status status = tnr_storage_dense(in->parts[0], &from, fault);
+  if (status == TNR_OK)
+    copy_rows(by, out->parts[piece]->memory, r.part, (const char *)from + (size_t)piece * r.part,
+              r.whole, r.part, r.count);
+  return status;
 }
 
 bool tnr_movement_is_quick(const tnr_device *device, const tnr_tensor *in) {
@@ -131,9 +141,8 @@ bool tnr_movement_is_quick(const tnr_device *device, const tnr_tensor *in) {
   return !device->driver->copy && tnr_tensor_bytes(in) <= QUICK_BYTES;
 }
 
-void tnr_movement_run(tnr_device *device, const tnr_tensor *in, tnr_tensor *out, int piece) {
-  if (out->shard_dim >= 0)
-    cut(device, in, out, piece);
-  else
-    assemble(device, in, out->parts[piece]->data);
+tnr_status tnr_movement_run(tnr_device *device, const tnr_tensor *in, tnr_tensor *out, int piece,
+                            tnr_fault *fault) {
+  return out->shard_dim >= 0 ? cut(device, in, out, piece, fault)
+                             : assemble(device, in, out->parts[piece]->memory, fault);
 }

@@ -28,12 +28,13 @@ tnr_status tnr_movement_create(tnr_op *op, const tnr_tensor *in, tnr_tensor **ou
 
 /* On the worker of `device`: copies what belongs into piece `piece` of the output's mesh (all of
  * them when the output is on the host). */
-void tnr_movement_run(tnr_device *device, const tnr_tensor *in, tnr_tensor *out, int piece);
+tnr_status tnr_movement_run(tnr_device *device, const tnr_tensor *in, tnr_tensor *out, int piece,
+                            tnr_fault *fault);
 
 /* Whether it takes less time than telling of it. */
 bool tnr_movement_is_quick(const tnr_device *device, const tnr_tensor *in);
 
 /* Copies a whole tensor, dense, into `to`; for pieces in memory that this thread can reach. */
-void tnr_movement_assemble(const tnr_tensor *in, void *to);
+tnr_status tnr_movement_assemble(const tnr_tensor *in, void *to, tnr_fault *fault);
 
 #endif

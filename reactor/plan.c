@@ -187,7 +187,7 @@ static void describe_program(tnr_plan *plan) {
 
 /* Whatever gets through this needs less than about two microseconds in plain C. An op that says
  * nothing of its cost may take any time. */
-static bool is_quick(const tnr_plan *plan, const tnr_driver *driver) {
+static tnr_plan_pace pace_of(const tnr_plan *plan, const tnr_driver *driver) {
   enum { QUICK_BYTES = 4096, QUICK_FLOPS = 2048 };
   size_t total = 0, bytes;
   for (int i = 0; i < plan->in_count; i++)
@@ -195,8 +195,11 @@ static bool is_quick(const tnr_plan *plan, const tnr_driver *driver) {
   for (int i = 0; i < plan->out_count; i++)
     total += plan->out_bytes[i];
   bool says_cost = plan->def->flops || plan->spec.primitive.kind != TNR_PRIMITIVE_NONE;
-  return driver->no_compute || (driver->host_memory && says_cost && total <= QUICK_BYTES &&
-                                plan->spec.flops <= QUICK_FLOPS);
+  if (driver->no_compute)
+    return TNR_PLAN_QUICK;
+  if (!driver->host_memory || !says_cost)
+    return TNR_PLAN_ANY;
+  return total <= QUICK_BYTES && plan->spec.flops <= QUICK_FLOPS ? TNR_PLAN_QUICK : TNR_PLAN_STEADY;
 }
 
 static tnr_status fill(tnr_plan *plan, const void *attrs, const tnr_desc *in,
@@ -345,23 +348,16 @@ tnr_status tnr_plan_get(tnr_plan_cache *cache, const tnr_op_def *def, const void
   tnr_status status = tnr_plan_new(def, attrs, in, in_count, &plan, fault);
   if (status != TNR_OK)
     return status;
-  plan->quick = is_quick(plan, cache->device->driver);
+  plan->pace = pace_of(plan, cache->device->driver);
+  plan->took_ns = INT64_MAX;
   insert(cache, plan, hash);
   *out = plan;
   return TNR_OK;
 }
 
-tnr_status tnr_plan_run(tnr_plan_cache *cache, tnr_plan *plan, const tnr_plan_operands *operands,
-                        tnr_fault *fault) {
-  if (!plan->program) {
-    const tnr_device *device = cache->device;
-    tnr_status status =
-        device->driver->program_create(device->state, &plan->spec, &plan->program, fault);
-    if (status != TNR_OK)
-      return status;
-  }
-  tnr_program *program = plan->program;
-  if (program->run_keeping)
-    return program->run_keeping(program, operands->in, operands->derived, operands->out, fault);
-  return program->run(program, operands->in, operands->out, fault);
+tnr_status tnr_plan_ready(tnr_plan_cache *cache, tnr_plan *plan, tnr_fault *fault) {
+  const tnr_device *device = cache->device;
+  if (plan->program)
+    return TNR_OK;
+  return device->driver->program_create(device->state, &plan->spec, &plan->program, fault);
 }

@@ -16,6 +16,13 @@ struct tnr_op_outputs {
   bool out_of_memory;
 };
 
+/* What can be said of how long a plan runs, so that signals of ops before it may wait for it. */
+typedef enum tnr_plan_pace {
+  TNR_PLAN_ANY,    /* nothing: its kernel may do what it likes */
+  TNR_PLAN_STEADY, /* about as long as the last time: it computes, and says how much */
+  TNR_PLAN_QUICK   /* in less time than a signal takes */
+} tnr_plan_pace;
+
 /* Worker only, all of it. */
 struct tnr_plan {
   tnr_plan *next_in_bucket, *newer, *older;
@@ -29,7 +36,8 @@ struct tnr_plan {
   size_t *out_bytes;              /* of each output's piece */
   tnr_program_spec spec;
   tnr_program *program; /* NULL until first run, and for aliases */
-  bool quick;           /* runs so fast that what comes before it need not be signalled first */
+  tnr_plan_pace pace;
+  int64_t took_ns; /* STEADY: the last run; INT64_MAX: none yet */
   _Alignas(16) char attrs[];
 };
 
@@ -55,15 +63,7 @@ tnr_status tnr_plan_new(const tnr_op_def *def, const void *attrs, tnr_tensor *co
                         int in_count, tnr_plan **out, tnr_fault *fault);
 void tnr_plan_destroy(tnr_plan *plan);
 
-/* The data of one run. */
-typedef struct tnr_plan_operands {
-  const void *const *in;            /* [in_count] */
-  tnr_derived_list *const *derived; /* [in_count]; NULL entries: not to be kept */
-  void *const *out;                 /* [out_count] */
-} tnr_plan_operands;
-
-/* Makes the program on first use, and runs it. */
-tnr_status tnr_plan_run(tnr_plan_cache *cache, tnr_plan *plan, const tnr_plan_operands *operands,
-                        tnr_fault *fault);
+/* Makes the program on first use. */
+tnr_status tnr_plan_ready(tnr_plan_cache *cache, tnr_plan *plan, tnr_fault *fault);
 
 #endif

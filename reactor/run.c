@@ -8,6 +8,8 @@
 
 #include "movement.h"
 #include "operands.h"
+#include "program_run.h"
+#include "recycle.h"
 #include "runtime.h"
 #include "thread.h"
 
@@ -172,73 +174,27 @@ static void create_once(tnr_worker *worker, tnr_op_item item, const tnr_plan *pl
 
 /* ---- execute ---- */
 
-/* Where the arrays of one run's operands lie: few on the stack. */
-typedef struct run_room {
-  const void *in[TNR_OPERANDS_FEW];
-  tnr_derived_list *derived[TNR_OPERANDS_FEW];
-  void *out[TNR_OPERANDS_FEW];
-  void *block; /* for more: one block with all three */
-} run_room;
-
-typedef struct run_arrays {
-  const void **in;
-  tnr_derived_list **derived;
-  void **out;
-} run_arrays;
-
-static bool find_room(run_room *room, const tnr_plan *plan, run_arrays *arrays) {
-  room->block = NULL;
-  *arrays = (run_arrays){room->in, room->derived, room->out};
-  if (plan->in_count <= TNR_OPERANDS_FEW && plan->out_count <= TNR_OPERANDS_FEW)
-    return true;
-  room->block = malloc((2 * (size_t)plan->in_count + (size_t)plan->out_count) * sizeof(void *));
-  arrays->in = room->block;
-  if (!room->block)
-    return false;
-  arrays->derived = (tnr_derived_list **)(arrays->in + plan->in_count);
-  arrays->out = (void **)(arrays->derived + plan->in_count);
-  return true;
-}
-
-static tnr_status run_program(tnr_lane *lane, tnr_op *op, int piece, tnr_plan *plan,
-                              tnr_operands *in, tnr_fault *fault) {
-  run_room room;
-  run_arrays arrays;
-  if (!find_room(&room, plan, &arrays))
-    return tnr_fail(fault, TNR_ENOMEM, "out of memory for %d operands",
-                    plan->in_count + plan->out_count);
-  for (int i = 0; i < plan->in_count; i++) {
-    tnr_storage *storage = in->tensors[i]->parts[piece];
-    arrays.in[i] = storage->data;
-    arrays.derived[i] = storage->keeps ? &storage->derived : NULL;
-  }
-  for (int i = 0; i < plan->out_count; i++)
-    arrays.out[i] = tnr_op_output(op, i)->parts[piece]->data;
-  tnr_plan_operands operands = {arrays.in, arrays.derived, arrays.out};
-  tnr_status status = tnr_plan_run(&lane->plans, plan, &operands, fault);
-  if (room.block)
-    free(room.block);
-  return status;
-}
-
-/* True when what follows may be slow, or was: signals are not held back around it. */
+/* True when signals are not to be held back. */
 static bool execute(tnr_lane *lane, tnr_op_item item, tnr_plan *plan, tnr_operands *in) {
   tnr_op *op = tnr_op_item_op(item);
   tnr_fault fault;
   tnr_status status = TNR_OK;
   if (op->def->alias)
     return false;
-  bool slow = plan ? !plan->quick : !tnr_movement_is_quick(lane->device, in->tensors[0]);
-  if (slow)
+  bool slow =
+      plan ? plan->pace != TNR_PLAN_QUICK : !tnr_movement_is_quick(lane->device, in->tensors[0]);
+  if (slow && !(plan && tnr_run_is_brief(plan)))
     tnr_worker_flush(&lane->device->worker);
   if (plan)
-    status = run_program(lane, op, tnr_op_item_piece(item), plan, in, &fault);
+    status = tnr_run_program(lane, op, tnr_op_item_piece(item), plan, in, &fault);
   else
-    tnr_movement_run(lane->device, in->tensors[0], (tnr_tensor *)op->future.result,
-                     tnr_op_item_piece(item));
+    status = tnr_movement_run(lane->device, in->tensors[0], (tnr_tensor *)op->future.result,
+                              tnr_op_item_piece(item), &fault);
   if (status != TNR_OK)
     tnr_op_fail(op, &fault);
-  return slow;
+  else if (slow)
+    tnr_op_recycle(op, tnr_op_item_piece(item));
+  return slow && !(plan && tnr_run_may_hold(lane, op, plan));
 }
 
 static tnr_status get_plan(tnr_lane *lane, tnr_op *op, tnr_operands *in, tnr_plan **plan,

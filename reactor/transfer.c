@@ -110,7 +110,7 @@ static void leave_alone(void *user) {
  * owner's, and is not released: nothing must be submitted that may yet fail. */
 static tnr_tensor *send_on(tnr_tensor *landed, const tnr_mesh *to) {
   static const tnr_lender nobody = {leave_alone, NULL};
-  tnr_lender *lender = landed->parts[0]->lender;
+  tnr_lender *lender = landed->parts[0]->lent ? landed->parts[0]->lender : NULL;
   const tnr_op_def *def = to->count > 1 ? &tnr_movement_replicate : &tnr_movement_to_device;
   tnr_value moved = none;
   if (tnr_scope_reserve()) {
@@ -128,11 +128,11 @@ static void fill(tnr_storage *storage, const tnr_desc *desc, const void *data,
                  const int64_t *strides) {
   storage->keeps = true;
   if (!data)
-    memset(storage->data, 0, storage->bytes);
+    memset(storage->memory, 0, storage->bytes);
   else if (!strides)
-    memcpy(storage->data, data, storage->bytes);
+    memcpy(storage->memory, data, storage->bytes);
   else
-    tnr_strided_copy(desc, data, strides, storage->data);
+    tnr_strided_copy(desc, data, strides, storage->memory);
   tnr_storage_finish(storage, NULL);
 }
 
@@ -277,7 +277,7 @@ tnr_tensor *tnr_scalar(const tnr_mesh *mesh, tnr_dtype dtype, double value) {
   tnr_device *lands = mesh->count > 1 ? first->machine->host : landing(first);
   if (tnr_tensor_new(lands->self, -1, &desc, &made, &fault) != TNR_OK)
     return raise("scalar", &desc, &fault);
-  store_scalar(dtype, value, made->parts[0]->data);
+  store_scalar(dtype, value, made->parts[0]->memory);
   tnr_storage_finish(made->parts[0], NULL);
   return send_on(made, mesh);
 }
@@ -310,6 +310,12 @@ tnr_status tnr_tensor_await(tnr_tensor *tensor, int64_t deadline) {
   return tnr_wait_value(tnr_value_of_tensor(tensor), TNR_COMPLETE, left);
 }
 
+static tnr_status read_here(const tnr_tensor *tensor, void *out) {
+  tnr_fault fault;
+  tnr_status status = tnr_movement_assemble(tensor, out, &fault);
+  return status == TNR_OK ? TNR_OK : tnr_error_raise(status, "tensor_read: %s", fault.message);
+}
+
 static tnr_status read_through_host(tnr_tensor *tensor, void *out, int64_t deadline) {
   tnr_machine *machine = tnr_mesh_machine(tensor->mesh);
   tnr_status status = tnr_wait_refused(machine->runtime, "waiting for a copy to the host");
@@ -322,7 +328,7 @@ static tnr_status read_through_host(tnr_tensor *tensor, void *out, int64_t deadl
   tnr_scope_disown(staged);
   status = tnr_tensor_await(staged, deadline);
   if (status == TNR_OK)
-    tnr_movement_assemble(staged, out);
+    status = read_here(staged, out);
   tnr_object_release(&staged->object);
   return status;
 }
@@ -340,8 +346,7 @@ tnr_status tnr_tensor_read_for(tnr_tensor *tensor, void *out, size_t bytes, int6
     return status;
   if (!is_reachable(tensor))
     return read_through_host(tensor, out, deadline);
-  tnr_movement_assemble(tensor, out);
-  return TNR_OK;
+  return read_here(tensor, out);
 }
 
 tnr_status tnr_tensor_read(tnr_tensor *tensor, void *out, size_t bytes) {

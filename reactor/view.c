@@ -31,8 +31,13 @@ tnr_status tnr_tensor_view_as(const char *call, tnr_tensor *tensor, tnr_host_vie
         tensor, tnr_deadline_after(tnr_mesh_machine(tensor->mesh)->runtime, timeout_ns));
   if (status != TNR_OK)
     return status;
+  const void *data;
+  tnr_fault fault;
+  status = tnr_storage_dense(tensor->parts[0], &data, &fault);
+  if (status != TNR_OK)
+    return tnr_error_raise(status, "%s: %s", call, fault.message);
   tnr_object_retain(&tensor->object);
-  *out = (tnr_host_view){tensor->parts[0]->data, tensor->parts[0]->bytes, tensor};
+  *out = (tnr_host_view){data, tensor->parts[0]->bytes, tensor};
   return TNR_OK;
 }
 

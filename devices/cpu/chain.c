@@ -115,6 +115,18 @@ int tnr_chain_packable_input(const tnr_chain *chain) {
   return chain->packing.input;
 }
 
+const tnr_own_layout *tnr_chain_result(const tnr_chain *chain) {
+  return chain->result;
+}
+
+void tnr_chain_free_result(tnr_chain *chain) {
+  chain->result_is_free = true;
+}
+
+void tnr_chain_keep_layout(tnr_chain *chain, const tnr_own_layout *layout) {
+  chain->result = layout;
+}
+
 /* The contract gives inputs as const; oneDNN's memory objects know no const but do not write to
  * sources. */
 static void *address_of(const tnr_chain *chain, const void *const *in, void *const *out,

@@ -4,19 +4,21 @@
 
 #include <oneapi/dnnl/dnnl.h>
 
-#include "onednn.h"
+#include "layout.h"
 
 enum {
-  TNR_CHAIN_STEPS = 6,
-  TNR_CHAIN_MEMORIES = 20,
+  TNR_CHAIN_STEPS = 8,
+  TNR_CHAIN_MEMORIES = 24,
   TNR_CHAIN_ARGS = 5,
   TNR_CHAIN_TEMPORARIES = 12
 };
 
 struct tnr_onednn {
-  _Atomic int references;     /* atomic */
-  dnnl_engine_t engine;       /* immutable after create */
-  dnnl_primitive_attr_t attr; /* immutable after create */
+  _Atomic int references;          /* atomic */
+  dnnl_engine_t engine;            /* immutable after create */
+  dnnl_primitive_attr_t attr;      /* immutable after create */
+  dnnl_primitive_attr_t relu_attr; /* immutable after create: with a relu behind the primitive */
+  tnr_own_layout *layouts;         /* worker only: all of them */
 };
 
 typedef struct tnr_chain_memory {
@@ -51,6 +53,8 @@ struct tnr_chain {
   size_t arena_bytes;
   char *arena;
   tnr_chain_packing packing;
+  bool result_is_free;          /* it need not be dense */
+  const tnr_own_layout *result; /* NULL: dense */
 };
 
 tnr_status tnr_onednn_status(dnnl_status_t status);

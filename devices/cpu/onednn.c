@@ -23,6 +23,18 @@ static dnnl_status_t create_attr(dnnl_primitive_attr_t *out) {
   return status;
 }
 
+static dnnl_status_t append_relu(dnnl_primitive_attr_t attr) {
+  dnnl_post_ops_t after;
+  dnnl_status_t status = dnnl_post_ops_create(&after);
+  if (status != dnnl_success)
+    return status;
+  status = dnnl_post_ops_append_eltwise(after, 1.0F, dnnl_eltwise_relu, 0.0F, 0.0F);
+  if (status == dnnl_success)
+    status = dnnl_primitive_attr_set_post_ops(attr, after);
+  dnnl_post_ops_destroy(after);
+  return status;
+}
+
 static tnr_status create_engine(tnr_onednn **out, tnr_fault *fault) {
   tnr_onednn *onednn = calloc(1, sizeof *onednn);
   if (onednn == NULL)
@@ -31,6 +43,10 @@ static tnr_status create_engine(tnr_onednn **out, tnr_fault *fault) {
   dnnl_status_t status = dnnl_engine_create(&onednn->engine, dnnl_cpu, 0);
   if (status == dnnl_success)
     status = create_attr(&onednn->attr);
+  if (status == dnnl_success)
+    status = create_attr(&onednn->relu_attr);
+  if (status == dnnl_success)
+    status = append_relu(onednn->relu_attr);
   if (status != dnnl_success) {
     tnr_onednn_release(onednn);
     return tnr_fail(fault, TNR_ESYSTEM, "oneDNN gives no CPU engine (dnnl_status_t %d)",
@@ -58,6 +74,8 @@ void tnr_onednn_release(tnr_onednn *onednn) {
   /* Acquire and release: whoever frees sees what the other holders did. */
   if (atomic_fetch_sub_explicit(&onednn->references, 1, memory_order_acq_rel) > 1)
     return;
+  tnr_own_layouts_destroy(onednn->layouts);
+  dnnl_primitive_attr_destroy(onednn->relu_attr);
   dnnl_primitive_attr_destroy(onednn->attr);
   dnnl_engine_destroy(onednn->engine);
   free(onednn);
@@ -78,6 +96,10 @@ static void widen(const int64_t *from, int count, dnnl_dims_t out) {
 static bool layout_of(const tnr_view *view, int tag, dnnl_memory_desc_t *out) {
   dnnl_data_type_t type = data_type(view->dtype);
   dnnl_dims_t dims, strides;
+  if (view->layout != NULL && tag == STRIDED) {
+    *out = view->layout->desc;
+    return true;
+  }
   if (type == dnnl_data_type_undef)
     return false;
   widen(view->dims, view->rank, dims);
@@ -109,9 +131,9 @@ static bool is_reference(const_dnnl_primitive_desc_t primitive) {
   return strncmp(name, "ref", 3) == 0;
 }
 
-static tnr_status describe(const tnr_chain *chain, const void *op, dnnl_primitive_desc_t *out) {
-  dnnl_status_t status =
-      dnnl_primitive_desc_create(out, op, chain->onednn->attr, chain->onednn->engine, NULL);
+static tnr_status describe_with(const tnr_chain *chain, const void *op,
+                                const_dnnl_primitive_attr_t attr, dnnl_primitive_desc_t *out) {
+  dnnl_status_t status = dnnl_primitive_desc_create(out, op, attr, chain->onednn->engine, NULL);
   if (status != dnnl_success)
     return tnr_onednn_status(status);
   /* oneDNN's reference code takes some 80 ns for an element: our plain kernels are faster. */
@@ -120,6 +142,14 @@ static tnr_status describe(const tnr_chain *chain, const void *op, dnnl_primitiv
     return TNR_EUNSUPPORTED;
   }
   return TNR_OK;
+}
+
+static tnr_status describe(const tnr_chain *chain, const void *op, dnnl_primitive_desc_t *out) {
+  return describe_with(chain, op, chain->onednn->attr, out);
+}
+
+static const_dnnl_primitive_attr_t attr_with(const tnr_chain *chain, bool relu) {
+  return relu ? chain->onednn->relu_attr : chain->onednn->attr;
 }
 
 static tnr_status fill_step(tnr_chain *chain, const_dnnl_primitive_desc_t primitive,
@@ -210,6 +240,34 @@ static tnr_status weights_in(tnr_chain *chain, const tnr_view *view,
   return status;
 }
 
+tnr_status tnr_chain_add_dense(tnr_chain *chain, int buffer, const tnr_own_layout *layout,
+                               int *out) {
+  *out = tnr_chain_reserve(chain, dnnl_memory_desc_get_size(&layout->dense));
+  return add_layout_change(chain, tnr_chain_memory_of(chain, &layout->desc, buffer),
+                           tnr_chain_memory_of(chain, &layout->dense, *out));
+}
+
+/* Where a primitive puts a result that it wants in `wanted`: the output itself if that is dense, or
+ * may be left so, else a temporary. */
+static dnnl_memory_t result_in(tnr_chain *chain, const tnr_view *out,
+                               const dnnl_memory_desc_t *wanted) {
+  if (view_has_layout(out, wanted))
+    return memory_of_view(chain, out);
+  if (chain->result_is_free)
+    chain->result = tnr_own_layout_of(chain->onednn, wanted);
+  return chain->result != NULL ? tnr_chain_memory_of(chain, wanted, out->buffer)
+                               : temporary_of(chain, wanted);
+}
+
+/* After the primitive's own step. */
+static tnr_status bring_back(tnr_chain *chain, dnnl_memory_t result, const tnr_view *out) {
+  const dnnl_memory_desc_t *layout;
+  dnnl_memory_get_memory_desc(result, &layout);
+  if (chain->result != NULL || view_has_layout(out, layout))
+    return TNR_OK;
+  return add_layout_change(chain, result, memory_of_view(chain, out));
+}
+
 tnr_status tnr_chain_add_reorder(tnr_chain *chain, const tnr_view *from, const tnr_view *to) {
   dnnl_memory_desc_t layout;
   if (!layout_of(from, STRIDED, &layout) || !layout_of(to, STRIDED, &layout))
@@ -285,56 +343,66 @@ tnr_status tnr_chain_add_softmax(tnr_chain *chain, const tnr_view *in, const tnr
 
 tnr_status tnr_chain_add_max_pool(tnr_chain *chain, const tnr_view *in, const tnr_view *out,
                                   const tnr_window *window) {
-  dnnl_memory_desc_t source, result;
+  dnnl_memory_desc_t source, target;
   dnnl_pooling_v2_desc_t op;
-  if (!layout_of(in, STRIDED, &source) || !layout_of(out, STRIDED, &result))
+  dnnl_primitive_desc_t primitive;
+  int tag = in->layout != NULL ? (int)dnnl_format_tag_any : STRIDED;
+  if (!layout_of(in, STRIDED, &source) || !layout_of(out, tag, &target))
     return TNR_EUNSUPPORTED;
   wide_window wide = widen_window(window);
   dnnl_status_t status = dnnl_pooling_v2_forward_desc_init(
-      &op, dnnl_forward_inference, dnnl_pooling_max, &source, &result, wide.stride, wide.kernel,
+      &op, dnnl_forward_inference, dnnl_pooling_max, &source, &target, wide.stride, wide.kernel,
       wide.dilation, wide.before, wide.after);
-  return status == dnnl_success ? add_unary(chain, &op, in, out) : tnr_onednn_status(status);
+  tnr_status described =
+      status == dnnl_success ? describe(chain, &op, &primitive) : tnr_onednn_status(status);
+  if (described != TNR_OK)
+    return described;
+  dnnl_memory_t result =
+      result_in(chain, out, dnnl_primitive_desc_query_md(primitive, dnnl_query_dst_md, 0));
+  const dnnl_exec_arg_t args[] = {{DNNL_ARG_SRC, memory_of_view(chain, in)},
+                                  {DNNL_ARG_DST, result}};
+  described = add_step(chain, primitive, args, 2);
+  return described == TNR_OK ? bring_back(chain, result, out) : described;
 }
 
-static tnr_status add_described_matmul(tnr_chain *chain, dnnl_primitive_desc_t primitive,
-                                       const tnr_view *a, const tnr_view *b, const tnr_view *out) {
+static tnr_status add_described_matmul(tnr_chain *chain, const tnr_chain_matmul *op,
+                                       dnnl_primitive_desc_t primitive) {
   dnnl_memory_t weights;
+  int count = 3;
   tnr_status status = weights_in(
-      chain, b, dnnl_primitive_desc_query_md(primitive, dnnl_query_weights_md, 0), &weights);
+      chain, op->b, dnnl_primitive_desc_query_md(primitive, dnnl_query_weights_md, 0), &weights);
   if (status != TNR_OK) {
     dnnl_primitive_desc_destroy(primitive);
     return status;
   }
-  const dnnl_exec_arg_t args[] = {{DNNL_ARG_SRC, memory_of_view(chain, a)},
-                                  {DNNL_ARG_WEIGHTS, weights},
-                                  {DNNL_ARG_DST, memory_of_view(chain, out)}};
-  return add_step(chain, primitive, args, 3);
+  dnnl_exec_arg_t args[4] = {{DNNL_ARG_SRC, memory_of_view(chain, op->a)},
+                             {DNNL_ARG_WEIGHTS, weights},
+                             {DNNL_ARG_DST, memory_of_view(chain, op->out)}};
+  if (op->bias != NULL)
+    args[count++] = (dnnl_exec_arg_t){DNNL_ARG_BIAS, memory_of_view(chain, op->bias)};
+  return add_step(chain, primitive, args, count);
 }
 
-tnr_status tnr_chain_add_matmul(tnr_chain *chain, const tnr_view *a, const tnr_view *b,
-                                const tnr_view *out, bool pack) {
-  dnnl_memory_desc_t source, weights, result;
-  dnnl_matmul_desc_t op;
+tnr_status tnr_chain_add_matmul(tnr_chain *chain, const tnr_chain_matmul *op) {
+  dnnl_memory_desc_t source, weights, bias, result;
+  dnnl_matmul_desc_t desc;
   dnnl_primitive_desc_t primitive;
-  if (!layout_of(a, STRIDED, &source) || !layout_of(out, STRIDED, &result) ||
-      !layout_of(b, pack ? (int)dnnl_format_tag_any : STRIDED, &weights))
+  if (!layout_of(op->a, STRIDED, &source) || !layout_of(op->out, STRIDED, &result) ||
+      !layout_of(op->b, op->pack ? (int)dnnl_format_tag_any : STRIDED, &weights) ||
+      (op->bias != NULL && !layout_of(op->bias, STRIDED, &bias)))
     return TNR_EUNSUPPORTED;
-  dnnl_status_t status = dnnl_matmul_desc_init(&op, &source, &weights, NULL, &result);
+  dnnl_status_t status =
+      dnnl_matmul_desc_init(&desc, &source, &weights, op->bias != NULL ? &bias : NULL, &result);
   if (status != dnnl_success)
     return tnr_onednn_status(status);
-  tnr_status described = describe(chain, &op, &primitive);
-  return described == TNR_OK ? add_described_matmul(chain, primitive, a, b, out) : described;
+  tnr_status described = describe_with(chain, &desc, attr_with(chain, op->relu), &primitive);
+  return described == TNR_OK ? add_described_matmul(chain, op, primitive) : described;
 }
 
 /* The layouts that a convolution is asked to use: format tags, or STRIDED. */
 typedef struct convolution_layouts {
   int in, out;
 } convolution_layouts;
-
-typedef struct convolution {
-  const tnr_view *in, *weights, *bias, *out;
-  const tnr_window *window;
-} convolution;
 
 static int64_t channel_block(void) {
   dnnl_cpu_isa_t wide = dnnl_cpu_isa_avx512_core;
@@ -344,7 +412,7 @@ static int64_t channel_block(void) {
 /* Left to itself oneDNN takes channels last for f32, which is as fast itself; but bringing the
  * result back takes up to four times as long as from channels in blocks. Images of up to three
  * channels need not be brought into blocks at all. In bf16 channels last is far ahead. */
-static bool blocked_layouts(const convolution *op, convolution_layouts *out) {
+static bool blocked_layouts(const tnr_chain_convolution *op, convolution_layouts *out) {
   int64_t block = channel_block(), in_channels = op->in->dims[1];
   bool few_channels = in_channels <= 3 && op->weights->rank == 4;
   if (op->in->dtype != TNR_F32 || op->out->dims[1] % block != 0)
@@ -356,11 +424,11 @@ static bool blocked_layouts(const convolution *op, convolution_layouts *out) {
   return true;
 }
 
-static tnr_status describe_convolution(const tnr_chain *chain, const convolution *op,
+static tnr_status describe_convolution(const tnr_chain *chain, const tnr_chain_convolution *op,
                                        convolution_layouts layouts, dnnl_primitive_desc_t *out) {
   dnnl_memory_desc_t in, weights, bias, result;
   dnnl_convolution_desc_t desc;
-  wide_window window = widen_window(op->window);
+  wide_window window = widen_window(&op->window);
   if (!layout_of(op->in, layouts.in, &in) || !layout_of(op->out, layouts.out, &result) ||
       !layout_of(op->weights, dnnl_format_tag_any, &weights) ||
       (op->bias != NULL && !layout_of(op->bias, STRIDED, &bias)))
@@ -369,7 +437,8 @@ static tnr_status describe_convolution(const tnr_chain *chain, const convolution
       &desc, dnnl_forward_inference, dnnl_convolution_direct, &in, &weights,
       op->bias != NULL ? &bias : NULL, &result, window.stride, window.dilation, window.before,
       window.after);
-  return status == dnnl_success ? describe(chain, &desc, out) : tnr_onednn_status(status);
+  return status == dnnl_success ? describe_with(chain, &desc, attr_with(chain, op->relu), out)
+                                : tnr_onednn_status(status);
 }
 
 static bool is_jit(const_dnnl_primitive_desc_t primitive) {
@@ -378,7 +447,7 @@ static bool is_jit(const_dnnl_primitive_desc_t primitive) {
   return strncmp(name, "jit", 3) == 0;
 }
 
-static tnr_status choose_convolution(const tnr_chain *chain, const convolution *op,
+static tnr_status choose_convolution(const tnr_chain *chain, const tnr_chain_convolution *op,
                                      dnnl_primitive_desc_t *out) {
   convolution_layouts layouts;
   if (blocked_layouts(op, &layouts) && describe_convolution(chain, op, layouts, out) == TNR_OK) {
@@ -390,7 +459,7 @@ static tnr_status choose_convolution(const tnr_chain *chain, const convolution *
   return describe_convolution(chain, op, layouts, out);
 }
 
-static tnr_status add_convolution_operands(tnr_chain *chain, const convolution *op,
+static tnr_status add_convolution_operands(tnr_chain *chain, const tnr_chain_convolution *op,
                                            const_dnnl_primitive_desc_t primitive,
                                            dnnl_exec_arg_t *args) {
   args[0].arg = DNNL_ARG_SRC;
@@ -405,7 +474,7 @@ static tnr_status add_convolution_operands(tnr_chain *chain, const convolution *
                     &args[1].memory);
 }
 
-static tnr_status add_described_convolution(tnr_chain *chain, const convolution *op,
+static tnr_status add_described_convolution(tnr_chain *chain, const tnr_chain_convolution *op,
                                             dnnl_primitive_desc_t primitive) {
   dnnl_exec_arg_t args[4];
   int count = 3;
@@ -414,24 +483,17 @@ static tnr_status add_described_convolution(tnr_chain *chain, const convolution 
     dnnl_primitive_desc_destroy(primitive);
     return status;
   }
-  const dnnl_memory_desc_t *wanted = dnnl_primitive_desc_query_md(primitive, dnnl_query_dst_md, 0);
-  dnnl_memory_t plain = memory_of_view(chain, op->out), result = plain;
-  if (!view_has_layout(op->out, wanted))
-    result = temporary_of(chain, wanted);
+  dnnl_memory_t result =
+      result_in(chain, op->out, dnnl_primitive_desc_query_md(primitive, dnnl_query_dst_md, 0));
   args[2] = (dnnl_exec_arg_t){DNNL_ARG_DST, result};
   if (op->bias != NULL)
     args[count++] = (dnnl_exec_arg_t){DNNL_ARG_BIAS, memory_of_view(chain, op->bias)};
   status = add_step(chain, primitive, args, count);
-  if (status == TNR_OK && result != plain)
-    status = add_layout_change(chain, result, plain);
-  return status;
+  return status == TNR_OK ? bring_back(chain, result, op->out) : status;
 }
 
-tnr_status tnr_chain_add_convolution(tnr_chain *chain, const tnr_view *in, const tnr_view *weights,
-                                     const tnr_view *bias, const tnr_view *out,
-                                     const tnr_window *window) {
-  const convolution op = {in, weights, bias, out, window};
+tnr_status tnr_chain_add_convolution(tnr_chain *chain, const tnr_chain_convolution *op) {
   dnnl_primitive_desc_t primitive;
-  tnr_status status = choose_convolution(chain, &op, &primitive);
-  return status == TNR_OK ? add_described_convolution(chain, &op, primitive) : status;
+  tnr_status status = choose_convolution(chain, op, &primitive);
+  return status == TNR_OK ? add_described_convolution(chain, op, primitive) : status;
 }

@@ -4,19 +4,37 @@
 
 #include "exit_gate.h"
 
+/* A chain that is being made. */
+typedef struct job {
+  tnr_chain *chain;
+  const tnr_program_spec *spec;
+  int in[TNR_CPU_INPUTS]; /* the buffer of each input, or of its dense copy */
+  const tnr_own_layout *layouts[TNR_CPU_INPUTS]; /* how that lies; NULL: dense */
+  bool pack_weights;
+} job;
+
 /* In a chain's numbering the outputs follow the inputs. */
 static int out_buffer(const tnr_program_spec *spec) {
   return spec->in_count;
 }
 
-static tnr_view view_of_input(const tnr_program_spec *spec, int input) {
-  const tnr_shape *shape = &spec->in[input].shape;
-  return tnr_view_dense(input, spec->in[input].dtype, (int)shape->rank, shape->dims);
+static tnr_view view_of_input(const job *job, int input) {
+  const tnr_desc *desc = &job->spec->in[input];
+  return tnr_view_dense(job->in[input], desc->dtype, (int)desc->shape.rank, desc->shape.dims);
 }
 
 static tnr_view view_of_output(const tnr_program_spec *spec) {
   const tnr_shape *shape = &spec->out[0].shape;
   return tnr_view_dense(out_buffer(spec), spec->out[0].dtype, (int)shape->rank, shape->dims);
+}
+
+/* As one dimension, in the order in which the elements lie. */
+static tnr_view flat_input(const job *job, int input) {
+  return tnr_view_flat(job->in[input], &job->spec->in[input]);
+}
+
+static tnr_view flat_output(const job *job) {
+  return tnr_view_flat(out_buffer(job->spec), &job->spec->out[0]);
 }
 
 static tnr_view broadcast_view(int buffer, tnr_dtype dtype, const tnr_broadcast *broadcast,
@@ -44,14 +62,24 @@ static void swap(tnr_view *a, tnr_view *b) {
   *b = kept;
 }
 
+/* Both operands lie in one layout. */
+static tnr_status add_flat_binary(const job *job) {
+  tnr_view a = flat_input(job, 0), b = flat_input(job, 1), out = flat_output(job);
+  tnr_chain_keep_layout(job->chain, job->layouts[0]);
+  return tnr_chain_add_binary(job->chain, job->spec->primitive.kind, &a, &b, &out);
+}
+
 /* oneDNN broadcasts only its second operand well, and that in few patterns only: swap where the
  * order does not matter, else write the first one out in full, and the second one too if need be.
  */
-static tnr_status add_binary(tnr_chain *chain, const tnr_program_spec *spec) {
+static tnr_status add_binary(const job *job) {
+  const tnr_program_spec *spec = job->spec;
+  if (job->layouts[0] != NULL)
+    return add_flat_binary(job);
   tnr_broadcast shape = tnr_broadcast_of(&spec->in[0].shape, &spec->in[1].shape, 0);
   tnr_primitive_kind kind = spec->primitive.kind;
-  tnr_view a = broadcast_view(0, spec->in[0].dtype, &shape, shape.a_varies);
-  tnr_view b = broadcast_view(1, spec->in[1].dtype, &shape, shape.b_varies);
+  tnr_view a = broadcast_view(job->in[0], spec->in[0].dtype, &shape, shape.a_varies);
+  tnr_view b = broadcast_view(job->in[1], spec->in[1].dtype, &shape, shape.b_varies);
   tnr_view out = broadcast_view(out_buffer(spec), spec->out[0].dtype, &shape, NULL);
   bool a_full = tnr_broadcast_varies_everywhere(shape.a_varies, shape.rank);
   bool b_full = tnr_broadcast_varies_everywhere(shape.b_varies, shape.rank);
@@ -60,26 +88,25 @@ static tnr_status add_binary(tnr_chain *chain, const tnr_program_spec *spec) {
     swap(&a, &b);
     b_full = false;
   } else if (!a_full) {
-    status = expand(chain, &a, &out);
+    status = expand(job->chain, &a, &out);
   }
   if (status == TNR_OK)
-    status = tnr_chain_add_binary(chain, kind, &a, &b, &out);
+    status = tnr_chain_add_binary(job->chain, kind, &a, &b, &out);
   if (status != TNR_EUNSUPPORTED || b_full)
     return status;
-  status = expand(chain, &b, &out);
-  return status == TNR_OK ? tnr_chain_add_binary(chain, kind, &a, &b, &out) : status;
+  status = expand(job->chain, &b, &out);
+  return status == TNR_OK ? tnr_chain_add_binary(job->chain, kind, &a, &b, &out) : status;
 }
 
-static tnr_status add_relu(tnr_chain *chain, const tnr_program_spec *spec) {
-  tnr_view in = tnr_view_flat(0, &spec->in[0]);
-  tnr_view out = tnr_view_flat(out_buffer(spec), &spec->out[0]);
-  return tnr_chain_add_relu(chain, &in, &out);
+static tnr_status add_relu(const job *job) {
+  tnr_view in = flat_input(job, 0), out = flat_output(job);
+  tnr_chain_keep_layout(job->chain, job->layouts[0]);
+  return tnr_chain_add_relu(job->chain, &in, &out);
 }
 
-static tnr_status add_cast(tnr_chain *chain, const tnr_program_spec *spec) {
-  tnr_view in = tnr_view_flat(0, &spec->in[0]);
-  tnr_view out = tnr_view_flat(out_buffer(spec), &spec->out[0]);
-  return tnr_chain_add_reorder(chain, &in, &out);
+static tnr_status add_cast(const job *job) {
+  tnr_view in = flat_input(job, 0), out = flat_output(job);
+  return tnr_chain_add_reorder(job->chain, &in, &out);
 }
 
 static int64_t product(const int64_t *dims, int64_t from, int64_t to) {
@@ -110,26 +137,28 @@ static tnr_status add_copying_softmax(tnr_chain *chain, const tnr_view *in, cons
   return status == TNR_OK ? tnr_chain_add_reorder(chain, &copy, &out_turned) : status;
 }
 
-static tnr_status add_softmax(tnr_chain *chain, const tnr_program_spec *spec) {
+static tnr_status add_softmax(const job *job) {
+  const tnr_program_spec *spec = job->spec;
   const tnr_shape *shape = &spec->in[0].shape;
   int64_t axis = spec->primitive.axis;
   const int64_t dims[3] = {product(shape->dims, 0, axis), shape->dims[axis],
                            product(shape->dims, axis + 1, shape->rank)};
   bool direct = dims[2] == 1 && spec->in[0].dtype == TNR_F32;
-  tnr_view in = tnr_view_dense(0, spec->in[0].dtype, direct ? 2 : 3, dims);
+  tnr_view in = tnr_view_dense(job->in[0], spec->in[0].dtype, direct ? 2 : 3, dims);
   tnr_view out = tnr_view_dense(out_buffer(spec), spec->out[0].dtype, direct ? 2 : 3, dims);
-  return direct ? tnr_chain_add_softmax(chain, &in, &out, 1)
-                : add_copying_softmax(chain, &in, &out);
+  return direct ? tnr_chain_add_softmax(job->chain, &in, &out, 1)
+                : add_copying_softmax(job->chain, &in, &out);
 }
 
-static tnr_status add_transpose(tnr_chain *chain, const tnr_program_spec *spec) {
-  tnr_view in = view_of_input(spec, 0), out = view_of_output(spec), turned = in;
+static tnr_status add_transpose(const job *job) {
+  const tnr_program_spec *spec = job->spec;
+  tnr_view in = view_of_input(job, 0), out = view_of_output(spec), turned = in;
   for (int i = 0; i < in.rank && spec->in[0].shape.rank > 0; i++) {
     turned.dims[i] = in.dims[spec->primitive.permutation[i]];
     turned.strides[i] = in.strides[spec->primitive.permutation[i]];
   }
   tnr_view_join(&turned, &out);
-  return tnr_chain_add_reorder(chain, &turned, &out);
+  return tnr_chain_add_reorder(job->chain, &turned, &out);
 }
 
 /* The last two dims as the product needs them. A row or column is dense either way, and oneDNN
@@ -170,13 +199,24 @@ static bool varies_somewhere(const bool *varies, int rank) {
   return false;
 }
 
-static tnr_status add_matmul(tnr_chain *chain, const tnr_program_spec *spec, bool pack) {
+/* As a matrix of one row, of as many dims as the product. */
+static tnr_view bias_view(int buffer, const tnr_desc *desc, int rank) {
+  int64_t dims[TNR_MAX_RANK];
+  for (int i = 0; i < rank; i++)
+    dims[i] = i == rank - 1 ? desc->shape.dims[0] : 1;
+  return tnr_view_dense(buffer, desc->dtype, rank, dims);
+}
+
+static tnr_status add_matmul(const job *job) {
+  const tnr_program_spec *spec = job->spec;
   const tnr_primitive *primitive = &spec->primitive;
   if (spec->in[0].shape.rank < 2 || spec->in[1].shape.rank < 2)
     return TNR_EUNSUPPORTED;
   tnr_broadcast batch = tnr_broadcast_of(&spec->in[0].shape, &spec->in[1].shape, 2);
-  tnr_view a = matrix_view(0, &spec->in[0], &batch, batch.a_varies, primitive->transpose_a);
-  tnr_view b = matrix_view(1, &spec->in[1], &batch, batch.b_varies, primitive->transpose_b);
+  tnr_view a =
+      matrix_view(job->in[0], &spec->in[0], &batch, batch.a_varies, primitive->transpose_a);
+  tnr_view b =
+      matrix_view(job->in[1], &spec->in[1], &batch, batch.b_varies, primitive->transpose_b);
   tnr_view out = matrix_view(out_buffer(spec), &spec->out[0], &batch, NULL, false);
   if (batch.rank > 0 && !primitive->transpose_a && !varies_somewhere(batch.b_varies, batch.rank)) {
     const int64_t *matrix = &b.dims[b.rank - 2], *strides = &b.strides[b.rank - 2];
@@ -186,7 +226,14 @@ static tnr_status add_matmul(tnr_chain *chain, const tnr_program_spec *spec, boo
     a = one_matrix(&a);
     out = one_matrix(&out);
   }
-  return tnr_chain_add_matmul(chain, &a, &b, &out, pack);
+  tnr_view bias;
+  tnr_chain_matmul op = {
+      .a = &a, .b = &b, .out = &out, .relu = primitive->relu, .pack = job->pack_weights};
+  if (spec->in_count > 2) {
+    bias = bias_view(job->in[2], &spec->in[2], out.rank);
+    op.bias = &bias;
+  }
+  return tnr_chain_add_matmul(job->chain, &op);
 }
 
 static tnr_window window_of(const tnr_primitive *primitive, const int64_t *kernel) {
@@ -199,20 +246,29 @@ static tnr_window window_of(const tnr_primitive *primitive, const int64_t *kerne
   return window;
 }
 
-static tnr_status add_convolution(tnr_chain *chain, const tnr_program_spec *spec) {
-  tnr_window window = window_of(&spec->primitive, &spec->in[1].shape.dims[2]);
-  tnr_view in = view_of_input(spec, 0), weights = view_of_input(spec, 1);
+static tnr_view grouped(const tnr_view *weights, int64_t groups) {
+  const int64_t *w = weights->dims;
+  const int64_t dims[5] = {groups, w[0] / groups, w[1], w[2], w[3]};
+  return tnr_view_dense(weights->buffer, weights->dtype, 5, dims);
+}
+
+static tnr_status add_convolution(const job *job) {
+  const tnr_program_spec *spec = job->spec;
+  tnr_view in = view_of_input(job, 0), weights = view_of_input(job, 1);
   tnr_view out = view_of_output(spec), bias;
-  int64_t groups = spec->primitive.groups;
-  if (groups > 1) {
-    const int64_t dims[5] = {groups, weights.dims[0] / groups, weights.dims[1], weights.dims[2],
-                             weights.dims[3]};
-    weights = tnr_view_dense(1, weights.dtype, 5, dims);
+  tnr_chain_convolution op = {.in = &in,
+                              .weights = &weights,
+                              .out = &out,
+                              .window = window_of(&spec->primitive, &spec->in[1].shape.dims[2]),
+                              .relu = spec->primitive.relu};
+  in.layout = job->layouts[0];
+  if (spec->primitive.groups > 1)
+    weights = grouped(&weights, spec->primitive.groups);
+  if (spec->in_count > 2) {
+    bias = view_of_input(job, 2);
+    op.bias = &bias;
   }
-  if (spec->in_count > 2)
-    bias = view_of_input(spec, 2);
-  return tnr_chain_add_convolution(chain, &in, &weights, spec->in_count > 2 ? &bias : NULL, &out,
-                                   &window);
+  return tnr_chain_add_convolution(job->chain, &op);
 }
 
 /* Channels and images are alike to pooling, and oneDNN is slow with few channels: all of them are
@@ -233,39 +289,81 @@ static bool every_window_meets_the_image(const tnr_window *window) {
   return true;
 }
 
-static tnr_status add_max_pool(tnr_chain *chain, const tnr_program_spec *spec) {
+static tnr_status add_max_pool(const job *job) {
+  const tnr_program_spec *spec = job->spec;
   tnr_window window = window_of(&spec->primitive, spec->primitive.kernel);
   if (!every_window_meets_the_image(&window))
     return TNR_EUNSUPPORTED;
-  tnr_view in = planes(0, &spec->in[0]), out = planes(out_buffer(spec), &spec->out[0]);
-  return tnr_chain_add_max_pool(chain, &in, &out, &window);
+  tnr_view in = planes(job->in[0], &spec->in[0]), out = planes(out_buffer(spec), &spec->out[0]);
+  if (job->layouts[0] != NULL) {
+    in = view_of_input(job, 0);
+    out = view_of_output(spec);
+    in.layout = job->layouts[0];
+  }
+  return tnr_chain_add_max_pool(job->chain, &in, &out, &window);
 }
 
-static tnr_status add_primitive(tnr_chain *chain, const tnr_program_spec *spec, bool pack_weights) {
-  switch (spec->primitive.kind) {
+static tnr_status add_primitive(const job *job) {
+  switch (job->spec->primitive.kind) {
   case TNR_PRIMITIVE_MATMUL:
-    return add_matmul(chain, spec, pack_weights);
+    return add_matmul(job);
   case TNR_PRIMITIVE_ADD:
   case TNR_PRIMITIVE_SUB:
   case TNR_PRIMITIVE_MUL:
   case TNR_PRIMITIVE_DIV:
-    return add_binary(chain, spec);
+    return add_binary(job);
   case TNR_PRIMITIVE_RELU:
-    return add_relu(chain, spec);
+    return add_relu(job);
   case TNR_PRIMITIVE_SOFTMAX:
-    return add_softmax(chain, spec);
+    return add_softmax(job);
   case TNR_PRIMITIVE_CONV2D:
-    return add_convolution(chain, spec);
+    return add_convolution(job);
   case TNR_PRIMITIVE_MAX_POOL2D:
-    return add_max_pool(chain, spec);
+    return add_max_pool(job);
   case TNR_PRIMITIVE_CAST:
-    return add_cast(chain, spec);
+    return add_cast(job);
   case TNR_PRIMITIVE_TRANSPOSE:
-    return add_transpose(chain, spec);
+    return add_transpose(job);
   case TNR_PRIMITIVE_NONE:
     break;
   }
   return TNR_EUNSUPPORTED;
+}
+
+/* ---- inputs in layouts ---- */
+
+static bool is_image_in(const tnr_own_layout *layout, const tnr_desc *desc) {
+  return desc->shape.rank == 4 && tnr_own_layout_has_dims(layout, desc->shape.dims, 4);
+}
+
+/* Does the primitive work on the input as it lies? */
+static bool takes(const tnr_program_spec *spec, const tnr_cpu_way *way, int input) {
+  switch (spec->primitive.kind) {
+  case TNR_PRIMITIVE_RELU:
+    return true;
+  case TNR_PRIMITIVE_CONV2D:
+  case TNR_PRIMITIVE_MAX_POOL2D:
+    return input == 0 && is_image_in(way->in[0], &spec->in[0]);
+  case TNR_PRIMITIVE_ADD:
+  case TNR_PRIMITIVE_SUB:
+  case TNR_PRIMITIVE_MUL:
+  case TNR_PRIMITIVE_DIV:
+    return way->in[0] == way->in[1] && tnr_shape_equal(&spec->in[0].shape, &spec->in[1].shape);
+  default:
+    return false;
+  }
+}
+
+static tnr_status take_inputs(job *job, const tnr_cpu_way *way) {
+  tnr_status status = TNR_OK;
+  for (int i = 0; i < job->spec->in_count && status == TNR_OK; i++) {
+    job->in[i] = i;
+    if (way->in[i] != NULL && takes(job->spec, way, i))
+      job->layouts[i] = way->in[i];
+    else if (way->in[i] != NULL)
+      status = tnr_chain_add_dense(job->chain, i, way->in[i], &job->in[i]);
+  }
+  return status;
 }
 
 static bool suits(const tnr_desc *desc) {
@@ -275,30 +373,40 @@ static bool suits(const tnr_desc *desc) {
 
 /* Of empty tensors oneDNN accepts some and refuses others; plain kernels do them all. */
 static bool all_suit(const tnr_program_spec *spec) {
+  if (spec->in_count < 1 || spec->in_count > TNR_CPU_INPUTS || spec->out_count != 1)
+    return false;
   for (int i = 0; i < spec->in_count; i++)
     if (!suits(&spec->in[i]))
       return false;
-  for (int i = 0; i < spec->out_count; i++)
-    if (!suits(&spec->out[i]))
-      return false;
-  return spec->in_count > 0 && spec->out_count == 1;
+  return suits(&spec->out[0]);
 }
 
-unsigned tnr_cpu_kind_of(const tnr_program_spec *spec) {
+unsigned tnr_cpu_kind_of(const tnr_program_spec *spec, const tnr_cpu_way *way) {
+  enum { TAKES_LAYOUTS = TNR_PRIMITIVE_TRANSPOSE + 1 };
+  bool lies = way->in[0] != NULL || way->in[1] != NULL || way->in[2] != NULL;
   unsigned dtypes = 2u * (spec->in[0].dtype == TNR_BF16) + (spec->out[0].dtype == TNR_BF16);
-  _Static_assert(4 * TNR_PRIMITIVE_TRANSPOSE + 3 < TNR_EXIT_GATE_KINDS, "a kind each");
-  return 4u * (unsigned)spec->primitive.kind + dtypes;
+  _Static_assert(4 * TAKES_LAYOUTS + 3 < TNR_EXIT_GATE_KINDS, "a kind each");
+  return 4u * (lies ? TAKES_LAYOUTS : (unsigned)spec->primitive.kind) + dtypes;
 }
 
-static tnr_status chain_of(tnr_onednn *onednn, const tnr_program_spec *spec, bool pack_weights,
+static tnr_status fill_chain(tnr_chain *chain, const tnr_program_spec *spec,
+                             const tnr_cpu_way *way) {
+  job job = {.chain = chain, .spec = spec, .pack_weights = way->pack_weights};
+  if (way->free_result)
+    tnr_chain_free_result(chain);
+  tnr_status status = take_inputs(&job, way);
+  if (status == TNR_OK)
+    status = add_primitive(&job);
+  return status == TNR_OK ? tnr_chain_finish(chain) : status;
+}
+
+static tnr_status chain_of(tnr_onednn *onednn, const tnr_program_spec *spec, const tnr_cpu_way *way,
                            tnr_chain **out) {
   tnr_chain *chain;
   tnr_status status = tnr_chain_create(onednn, spec->in_count, spec->out_count, &chain);
   if (status != TNR_OK)
     return status;
-  status = add_primitive(chain, spec, pack_weights);
-  if (status == TNR_OK)
-    status = tnr_chain_finish(chain);
+  status = fill_chain(chain, spec, way);
   if (status != TNR_OK) {
     tnr_chain_destroy(chain);
     return status;
@@ -307,13 +415,13 @@ static tnr_status chain_of(tnr_onednn *onednn, const tnr_program_spec *spec, boo
   return TNR_OK;
 }
 
-tnr_status tnr_cpu_chain_of(tnr_onednn *onednn, const tnr_program_spec *spec, bool pack_weights,
-                            tnr_chain **out) {
+tnr_status tnr_cpu_chain_of(tnr_onednn *onednn, const tnr_program_spec *spec,
+                            const tnr_cpu_way *way, tnr_chain **out) {
   if (spec->primitive.kind == TNR_PRIMITIVE_NONE || !all_suit(spec) || !tnr_exit_gate_enter())
     return TNR_EUNSUPPORTED;
-  tnr_status status = chain_of(onednn, spec, pack_weights, out);
-  tnr_exit_gate_did(pack_weights ? TNR_EXIT_GATE_MAKE_PACKED : TNR_EXIT_GATE_MAKE,
-                    tnr_cpu_kind_of(spec));
+  tnr_status status = chain_of(onednn, spec, way, out);
+  tnr_exit_gate_did(way->pack_weights ? TNR_EXIT_GATE_MAKE_PACKED : TNR_EXIT_GATE_MAKE,
+                    tnr_cpu_kind_of(spec, way));
   tnr_exit_gate_leave();
   return status;
 }

@@ -5,6 +5,8 @@
 
 #include <tenor/shape.h>
 
+typedef struct tnr_own_layout tnr_own_layout;
+
 /* How one step of a chain looks at a buffer. */
 typedef struct tnr_view {
   int buffer; /* an index of the chain: its inputs, then its outputs, then its temporaries */
@@ -12,6 +14,7 @@ typedef struct tnr_view {
   int rank; /* 1 to TNR_MAX_RANK */
   int64_t dims[TNR_MAX_RANK];
   int64_t strides[TNR_MAX_RANK]; /* elements */
+  const tnr_own_layout *layout;  /* where it is not NULL the strides mean nothing */
 } tnr_view;
 
 /* A dense row-major view. */

@@ -49,8 +49,21 @@ extern int fallbacks;
 /* Asserts that `got` is what the problem's inputs give. */
 void compare(const problem *p, const void *got);
 
-/* Runs a problem twice, on either dtype, with inputs of its own, and compares. In f32 it must have
- * run on oneDNN; whether it does in bf16 depends on the machine. */
+/* A buffer, and how its contents lie. */
+typedef struct laid_out {
+  void *data;
+  const tnr_layout *layout; /* NULL: dense */
+} laid_out;
+
+/* Runs the program as a worker does; NULL `derived`: nothing is kept. The caller frees the data. */
+laid_out run_kept(tnr_program *program, const problem *p, const laid_out *in,
+                  tnr_derived_list *const *derived);
+
+/* Brings contents of that shape into rows; the data may be another afterwards. */
+void make_dense(const tnr_desc *desc, laid_out *data);
+
+/* Runs a problem both ways, twice, on either dtype, with inputs of its own, and compares. In f32 it
+ * must have run on oneDNN; whether it does in bf16 depends on the machine. */
 void check(fixture *f, problem p);
 
 /* The same with places for what the device derives from its inputs. */

@@ -88,6 +88,13 @@ static problem matmul(tnr_shape a, tnr_shape b, tnr_shape out, bool transpose_a,
   return binary(primitive, a, b, out);
 }
 
+static problem with_bias_and_relu(problem p) {
+  p.in[2] = of(TNR_SHAPE(p.out.shape.dims[p.out.shape.rank - 1]));
+  p.in_count = 3;
+  p.primitive.relu = true;
+  return p;
+}
+
 static void matmul_broadcasts_and_transposes(void **state) {
   const struct {
     tnr_shape a, b, out;
@@ -107,8 +114,11 @@ static void matmul_broadcasts_and_transposes(void **state) {
        TNR_SHAPE(2, 2, 3, 3, 2, 2, 5, 3)},
   };
   for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
-    for (int turn = 0; turn < 4; turn++)
-      check(*state, matmul(cases[i].a, cases[i].b, cases[i].out, turn & 1, turn & 2));
+    for (int turn = 0; turn < 4; turn++) {
+      problem p = matmul(cases[i].a, cases[i].b, cases[i].out, turn & 1, turn & 2);
+      check(*state, p);
+      check(*state, with_bias_and_relu(p));
+    }
 }
 
 /* Window sizes are given as height, width. */
@@ -133,12 +143,14 @@ static problem convolution(tnr_primitive p, tnr_shape in, tnr_shape weights, boo
 }
 
 static void convolution_takes_any_channels(void **state) {
-  const tnr_primitive plain = window(TNR_PRIMITIVE_CONV2D);
+  tnr_primitive plain = window(TNR_PRIMITIVE_CONV2D);
   static const int64_t channels[] = {1, 3, 4, 5, 16, 32};
   for (int i = 0; i < 6; i++)
-    for (int o = 0; o < 6; o++)
+    for (int o = 0; o < 6; o++) {
+      plain.relu = (i + o) % 3 == 0;
       check(*state, convolution(plain, TNR_SHAPE(2, channels[i], 6, 7),
                                 TNR_SHAPE(channels[o], channels[i], 3, 2), (i + o) % 2 == 0));
+    }
   check(*state, convolution(plain, TNR_SHAPE(1, 1, 1, 1), TNR_SHAPE(1, 1, 1, 1), true));
 }
 
@@ -189,10 +201,11 @@ static void max_pool_strides_and_pads(void **state) {
 static void kept_weights_give_the_same_results(void **state) {
   tnr_derived_list list = {NULL};
   tnr_derived_list *derived[MAX_INPUTS] = {NULL, &list, NULL};
-  for (int turn = 0; turn < 4; turn++)
-    check_derived(
-        *state, matmul(TNR_SHAPE(16, 96), TNR_SHAPE(96, 80), TNR_SHAPE(16, 80), turn & 1, turn & 2),
-        derived);
+  for (int turn = 0; turn < 4; turn++) {
+    problem p = matmul(TNR_SHAPE(16, 96), TNR_SHAPE(96, 80), TNR_SHAPE(16, 80), turn & 1, turn & 2);
+    check_derived(*state, p, derived);
+    check_derived(*state, with_bias_and_relu(p), derived);
+  }
   check_derived(*state,
                 matmul(TNR_SHAPE(4, 5, 7), TNR_SHAPE(7, 3), TNR_SHAPE(4, 5, 3), false, false),
                 derived);
@@ -218,11 +231,10 @@ static void the_same_bytes_read_in_two_ways_are_packed_twice(void **state) {
     const problem *p = &ways[i % 2];
     tnr_program_spec spec;
     tnr_program *program = program_for(f, p, &spec);
-    void *out = random_data(f, &p->out);
-    assert_int_equal(
-        program->run_keeping(program, (const void *const *)p->data, derived, &out, NULL), TNR_OK);
-    compare(p, out);
-    free(out);
+    const laid_out in[] = {{p->data[0], NULL}, {p->data[1], NULL}};
+    laid_out out = run_kept(program, p, in, derived);
+    compare(p, out.data);
+    free(out.data);
     program->destroy(program);
   }
   tnr_derived_finish(&list);
@@ -244,14 +256,13 @@ static void kept_weights_are_packed_once_and_outlive_the_device(void **state) {
   for (int i = 0; i < 2; i++) {
     tnr_program_spec spec;
     tnr_program *program = program_for(devices[i], &p, &spec);
-    void *out = random_data(devices[i], &p.out);
-    assert_int_equal(
-        program->run_keeping(program, (const void *const *)p.data, derived, &out, NULL), TNR_OK);
-    compare(&p, out);
+    const laid_out in[] = {{p.data[0], NULL}, {p.data[1], NULL}};
+    laid_out out = run_kept(program, &p, in, derived);
+    compare(&p, out.data);
     if (i == 0)
       first = tnr_derived_first(&list);
     assert_ptr_equal(tnr_derived_first(&list), first);
-    free(out);
+    free(out.data);
     program->destroy(program);
     if (i == 0)
       tnr_cpu_driver()->close(other.device);

@@ -88,7 +88,7 @@ static void each_device_holds_its_piece_or_the_whole(void **state) {
     assert_ptr_equal(pieces->parts[i]->device, r->machine.devices[i]);
     assert_int_equal(tnr_storage_get_state(pieces->parts[i]), TNR_STORAGE_PENDING);
   }
-  assert_ptr_not_equal(copies->parts[0]->data, copies->parts[1]->data);
+  assert_ptr_not_equal(copies->parts[0]->memory, copies->parts[1]->memory);
   tnr_release(pieces);
   tnr_release(copies);
 }
@@ -149,11 +149,11 @@ static void check_alias(rig *r, const tnr_mesh *mesh, int dim, bool original_fir
   assert_int_equal(tnr_tensor_rank(alias), 1);
   for (int i = 0; i < tnr_mesh_count(mesh); i++) {
     assert_ptr_equal(alias->parts[i], x->parts[i]);
-    memset(alias->parts[i]->data, 1, alias->parts[i]->bytes);
+    memset(alias->parts[i]->memory, 1, alias->parts[i]->bytes);
   }
   tnr_release(original_first ? x : alias);
   tnr_tensor *left = original_first ? alias : x;
-  memset(left->parts[0]->data, 2, left->parts[0]->bytes);
+  memset(left->parts[0]->memory, 2, left->parts[0]->bytes);
   assert_true(tnr_device_memory(r->machine.devices[0]).live_bytes > 0);
   tnr_release(left);
   assert_int_equal(tnr_device_memory(r->machine.devices[0]).live_bytes, 0);
@@ -195,7 +195,7 @@ static void borrowed_memory_is_used_where_it_is_and_given_back(void **state) {
   assert_int_equal(
       tnr_tensor_wrap(r->machine.devices[0], &desc, numbers, count_release, &released, &x, NULL),
       TNR_OK);
-  assert_ptr_equal(x->parts[0]->data, numbers);
+  assert_ptr_equal(x->parts[0]->memory, numbers);
   assert_int_equal(tnr_storage_get_state(x->parts[0]), TNR_STORAGE_COMPLETE);
   assert_int_equal(tnr_tensor_alias(x, -1, &other, &alias, NULL), TNR_OK);
   tnr_release(x);

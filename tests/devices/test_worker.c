@@ -200,6 +200,43 @@ static void what_is_flushed_is_seen_at_once(void **state) {
   stop(&r, 100);
 }
 
+/* Without a thread: `waiting` items are on the queue. */
+static tnr_worker *worker_with(rig *r, uintptr_t waiting) {
+  r->worker = aligned_alloc(64, (sizeof *r->worker + 63) / 64 * 64);
+  memset(r->worker, 0, sizeof *r->worker);
+  r->worker->duty = (tnr_worker_duty){on_start, on_run, on_finish, on_wake, r};
+  for (uintptr_t i = 0; i < waiting; i++)
+    tnr_ring_push(&r->worker->queue, number(i + 1));
+  tnr_ring_publish(&r->worker->queue);
+  return r->worker;
+}
+
+static void brief_items_are_held_while_others_wait(void **state) {
+  (void)state;
+  rig r = {0};
+  tnr_worker *worker = worker_with(&r, 16);
+  assert_true(tnr_worker_may_hold(worker, TNR_WORKER_BRIEF_NS - 1));
+  assert_false(tnr_worker_may_hold(worker, TNR_WORKER_BRIEF_NS));
+  (void)tnr_ring_look(&worker->queue);
+  (void)tnr_ring_pop(&worker->queue);
+  assert_false(tnr_worker_may_hold(worker, 1000));
+  free(worker);
+}
+
+static void nothing_is_held_for_long(void **state) {
+  (void)state;
+  rig r = {0};
+  tnr_worker *worker = worker_with(&r, 100);
+  for (int i = 0; i < 49; i++)
+    assert_true(tnr_worker_may_hold(worker, 10000));
+  assert_false(tnr_worker_may_hold(worker, 10000));
+  tnr_worker_give_back(worker, number(1));
+  tnr_worker_flush(worker);
+  assert_int_equal(r.wakes, 1);
+  assert_true(tnr_worker_may_hold(worker, 10000));
+  free(worker);
+}
+
 static void stopping_runs_what_was_sent_before(void **state) {
   (void)state;
   for (uintptr_t i = 0; i < 300; i++) {
@@ -316,6 +353,8 @@ int main(void) {
       cmocka_unit_test(batches_come_back_whole_and_in_order),
       cmocka_unit_test(one_wake_up_tells_of_a_whole_batch),
       cmocka_unit_test(what_is_flushed_is_seen_at_once),
+      cmocka_unit_test(brief_items_are_held_while_others_wait),
+      cmocka_unit_test(nothing_is_held_for_long),
       cmocka_unit_test(stopping_runs_what_was_sent_before),
       cmocka_unit_test(higher_levels_come_first),
       cmocka_unit_test(lower_levels_are_passed_over_so_many_times_at_most),

@@ -39,8 +39,8 @@ static op_array expected(const tnr_conv2d_attrs *attrs, const op_array *x, const
   for (int64_t i = 0; i < tnr_shape_elements(&shape); i++) {
     int64_t index[TNR_MAX_RANK];
     op_unravel(&shape, i, index);
-    op_set_number(&out, i,
-                  op_number(bias, index[1]) + sum_at(attrs, x, weights, index, shape.dims[1]));
+    double sum = op_number(bias, index[1]) + sum_at(attrs, x, weights, index, shape.dims[1]);
+    op_set_number(&out, i, attrs->relu && sum < 0 ? 0 : sum);
   }
   return out;
 }
@@ -104,6 +104,17 @@ static void groups_see_only_their_channels(void **state) {
   check(CONV(.groups = 4), TNR_SHAPE(2, 4, 4, 4), TNR_SHAPE(4, 1, 3, 3), TNR_SHAPE(2, 4, 2, 2));
   check(CONV(.groups = 3, .pad_before = {1, 0}), TNR_SHAPE(1, 3, 3, 3), TNR_SHAPE(6, 1, 2, 2),
         TNR_SHAPE(1, 6, 3, 2));
+}
+
+static void relu_comes_after_the_bias(void **state) {
+  (void)state;
+  check(CONV(.relu = 1, .pad_before = {1, 1}, .pad_after = {1, 1}), TNR_SHAPE(2, 3, 4, 4),
+        TNR_SHAPE(5, 3, 3, 3), TNR_SHAPE(2, 5, 4, 4));
+  op_array x = op_array_of(TNR_F32, TNR_SHAPE(1, 1, 1, 3), OP_NUMBERS(1, -2, 3));
+  op_array weights = op_array_of(TNR_F32, TNR_SHAPE(1, 1, 1, 1), OP_NUMBERS(1));
+  op_array bias = op_array_of(TNR_F32, TNR_SHAPE(1), OP_NUMBERS(-1.5));
+  op_assert_is(OP(&tnr_op_conv2d, CONV(.relu = 1), x, weights, bias), TNR_F32,
+               TNR_SHAPE(1, 1, 1, 3), OP_NUMBERS(0, 0, 1.5));
 }
 
 static void one_by_one_windows_mix_channels(void **state) {
@@ -236,6 +247,7 @@ int main(void) {
       op_test(dilation_may_jump_over_the_whole_image),
       op_test(groups_see_only_their_channels),
       op_test(one_by_one_windows_mix_channels),
+      op_test(relu_comes_after_the_bias),
       op_test(empty_dims_are_taken_and_no_channels_give_the_bias),
       op_test(bf16_sums_in_f32_and_rounds_once),
       op_test(shapes_that_do_not_fit_are_refused),

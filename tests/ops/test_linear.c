@@ -76,20 +76,27 @@ static void numbers_worked_by_hand_come_out_of_the_macros(void **state) {
   op_free_arrays(NULL);
 }
 
-static void an_error_within_says_where_it_arose(void **state) {
-  op_array in[INPUTS];
+static void check_refused(tnr_runtime *runtime, const op_array *in, const char *reason) {
   tnr_value values[INPUTS];
-  make_inputs(TNR_F32, in);
-  in[WEIGHTS] = op_array_random(TNR_F32, TNR_SHAPE(4, 6), 2);
   assert_ok(tnr_scope_open());
   for (int i = 0; i < INPUTS; i++)
-    values[i] = op_put(*state, op_place_at(0), &in[i], -1);
+    values[i] = op_put(runtime, op_place_at(0), &in[i], -1);
   tnr_value result = tnr_call_composite(&tnr_op_linear, TNR_HERE, values, INPUTS, NULL);
   assert_int_equal(result.kind, TNR_VALUE_NONE);
   assert_int_equal(tnr_error_code(tnr_error()), TNR_ESHAPE);
-  assert_string_equal(tnr_error_reason(tnr_error()), "inner dimensions differ: 5 and 6");
+  assert_string_equal(tnr_error_reason(tnr_error()), reason);
   assert_string_equal(tnr_error_op(tnr_error()), "linear/matmul");
   assert_ok(tnr_scope_close());
+}
+
+static void an_error_within_says_where_it_arose(void **state) {
+  op_array in[INPUTS];
+  make_inputs(TNR_F32, in);
+  in[WEIGHTS] = op_array_random(TNR_F32, TNR_SHAPE(4, 6), 2);
+  check_refused(*state, in, "inner dimensions differ: 5 and 6");
+  make_inputs(TNR_F32, in);
+  in[BIAS] = op_array_random(TNR_F32, TNR_SHAPE(8, 4), 2);
+  check_refused(*state, in, "bias has rank 2, but needs to be [n]");
   op_free_arrays(NULL);
 }
 

@@ -14,7 +14,7 @@ enum {
   GRAPH_ELEMENTS_MAX = 48
 };
 
-/* cpu:0, cpu:1, sim:0, sim:1, both cpus, both sims, the host. */
+/* cpu:0, cpu:1 (or mirror:0, mirror:1), sim:0, sim:1, the first two, the others, the host. */
 enum { GRAPH_SINGLES = 4, GRAPH_MESHES = 6, GRAPH_HOST = 6, GRAPH_PLACES = 7 };
 
 /* One tensor as it must come out. */

@@ -9,8 +9,9 @@ static bool is_whole(const graph_node *node) {
   return node->values[0].shard_dim < 0;
 }
 
-static bool is_row(const graph_node *node) {
-  return node->values[0].right.desc.shape.rank == 1;
+static bool is_bias(const graph_node *node, const graph_node *weights) {
+  const tnr_shape *shape = &node->values[0].right.desc.shape;
+  return shape->rank == 1 && shape->dims[0] == weights->values[0].right.desc.shape.dims[0];
 }
 
 static bool linear_numbers(const graph_node *x, const graph_node *weights, const graph_node *bias,
@@ -36,7 +37,7 @@ static bool find_linear(graph *g, graph_node **in, numbers *linear) {
       continue;
     in[1] = graph_partner(g, in[0]);
     in[2] = graph_partner(g, in[0]);
-    if (is_whole(in[1]) && is_whole(in[2]) && is_row(in[2]) &&
+    if (is_whole(in[1]) && is_whole(in[2]) && is_bias(in[2], in[1]) &&
         linear_numbers(in[0], in[1], in[2], linear))
       return true;
   }

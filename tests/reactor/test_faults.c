@@ -13,6 +13,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "devices/mirror.h"
 #include "faults.h"
 
 /* What one run of a scenario promises and records. */
@@ -389,8 +390,14 @@ static void any_one_call_may_fail_on_simulated_devices(void **state) {
   any_one_call_may_fail_on(tnr_sim_driver());
 }
 
+static void any_one_call_may_fail_on_devices_with_layouts(void **state) {
+  (void)state;
+  any_one_call_may_fail_on(mirror_driver());
+}
+
 static void all_calls_may_fail_from_any_one_on(void **state) {
   (void)state;
+  all_calls_may_fail_from_any_on(mirror_driver());
   all_calls_may_fail_from_any_on(tnr_cpu_driver());
   all_calls_may_fail_from_any_on(tnr_sim_driver());
 }
@@ -407,6 +414,7 @@ int main(void) {
       cmocka_unit_test(any_one_call_may_fail_on_cpus),
       cmocka_unit_test(any_one_call_may_fail_on_null_devices),
       cmocka_unit_test(any_one_call_may_fail_on_simulated_devices),
+      cmocka_unit_test(any_one_call_may_fail_on_devices_with_layouts),
       cmocka_unit_test(all_calls_may_fail_from_any_one_on),
   };
   return cmocka_run_group_tests(tests, set_up, NULL);

@@ -9,6 +9,8 @@
  * runs so many graphs of each test. */
 #include "graph.h"
 
+#include "devices/mirror.h"
+
 #include <stdlib.h>
 
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
@@ -148,8 +150,9 @@ typedef struct pace {
 
 static tnr_runtime *runtime_for(graph *g, const pace *how) {
   const tnr_sim_config model = {.launch_ns = how->op_ns};
-  const tnr_device_config devices[] = {{.driver = tnr_cpu_driver(), .count = 2},
-                                       {.driver = tnr_sim_driver(), .count = 2, .config = &model}};
+  const tnr_device_config devices[] = {
+      {.driver = graph_chance(g, 50) ? tnr_cpu_driver() : mirror_driver(), .count = 2},
+      {.driver = tnr_sim_driver(), .count = 2, .config = &model}};
   return tnr_runtime_create(&(tnr_runtime_options){.devices = devices,
                                                    .device_configs = 2,
                                                    .program_cache = 1 + graph_below(g, 200),

@@ -61,6 +61,12 @@ void add_int(Onnx__NodeProto *node, const char *name, int64_t value) {
   attribute->i = value;
 }
 
+void add_float(Onnx__NodeProto *node, const char *name, float value) {
+  Onnx__AttributeProto *attribute = add_attribute(node, name, 1);
+  attribute->has_f = 1;
+  attribute->f = value;
+}
+
 void add_text(Onnx__NodeProto *node, const char *name, const char *value) {
   set_text(&add_attribute(node, name, 3)->s, value);
 }

@@ -23,6 +23,7 @@ struct bytes changed_tiny(change_fn *change);
  * fewer: those before `from` stay. */
 void set_text(char **text, const char *to);
 void add_int(Onnx__NodeProto *node, const char *name, int64_t value);
+void add_float(Onnx__NodeProto *node, const char *name, float value);
 void drop_attributes(Onnx__NodeProto *node, size_t from);
 void add_text(Onnx__NodeProto *node, const char *name, const char *value);
 

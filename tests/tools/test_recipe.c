@@ -11,6 +11,9 @@
 #include "fixture.h"
 #include "recipe.h"
 
+/* The steps of tiny.onnx: the convolution does the relu, the matmul adds Gemm's C. */
+enum { CONV_STEP, POOL_STEP, FLATTEN_STEP, GEMM_STEP, STEPS };
+
 static void read_changed(change_fn *change, struct onnx_graph *out) {
   struct bytes file = changed_tiny(change);
   tnr_fault fault;
@@ -49,9 +52,9 @@ static void nodes_become_calls_in_order(void **state) {
   tnr_fault fault;
   read_changed(NULL, &graph);
   assert_int_equal(recipe_init(&graph, &recipe, &fault), TNR_OK);
-  static const tnr_op_def *const ops[] = {&tnr_op_conv2d,  &tnr_op_relu,   &tnr_op_max_pool2d,
-                                          &tnr_op_flatten, &tnr_op_matmul, &tnr_op_add};
-  assert_int_equal(recipe.step_count, sizeof(ops) / sizeof(ops[0]));
+  static const tnr_op_def *const ops[STEPS] = {&tnr_op_conv2d, &tnr_op_max_pool2d, &tnr_op_flatten,
+                                               &tnr_op_matmul};
+  assert_int_equal(recipe.step_count, STEPS);
   for (size_t i = 0; i < recipe.step_count; i++)
     assert_ptr_equal(recipe.steps[i].op, ops[i]);
   for (size_t i = 1; i < recipe.step_count; i++)
@@ -68,17 +71,20 @@ static void attributes_are_carried_over(void **state) {
   tnr_fault fault;
   read_changed(NULL, &graph);
   assert_int_equal(recipe_init(&graph, &recipe, &fault), TNR_OK);
-  const tnr_conv2d_attrs *conv = &recipe.steps[CONV].attrs.conv2d;
+  const tnr_conv2d_attrs *conv = &recipe.steps[CONV_STEP].attrs.conv2d;
   assert_int_equal(conv->pad_before[1], 1);
   assert_int_equal(conv->pad_after[0], 1);
   assert_int_equal(conv->groups, 1);
-  const tnr_max_pool2d_attrs *pool = &recipe.steps[POOL].attrs.max_pool2d;
+  assert_true(conv->relu);
+  const tnr_max_pool2d_attrs *pool = &recipe.steps[POOL_STEP].attrs.max_pool2d;
   assert_int_equal(pool->kernel[0], 2);
   assert_int_equal(pool->stride[1], 2);
   assert_int_equal(pool->pad_after[1], 0);
-  assert_int_equal(recipe.steps[FLATTEN].attrs.flatten.axis, 1);
-  assert_true(recipe.steps[GEMM].attrs.matmul.transpose_b);
-  assert_false(recipe.steps[GEMM].attrs.matmul.transpose_a);
+  assert_int_equal(recipe.steps[FLATTEN_STEP].attrs.flatten.axis, 1);
+  assert_true(recipe.steps[GEMM_STEP].attrs.matmul.transpose_b);
+  assert_false(recipe.steps[GEMM_STEP].attrs.matmul.transpose_a);
+  assert_false(recipe.steps[GEMM_STEP].attrs.matmul.relu);
+  assert_int_equal(recipe.steps[GEMM_STEP].input_count, 3);
   recipe_finish(&recipe);
   onnx_finish(&graph);
 }
@@ -97,10 +103,91 @@ static void a_pool_without_strides_steps_by_one(void **state) {
   tnr_fault fault;
   read_changed(drop_strides, &graph);
   assert_int_equal(recipe_init(&graph, &recipe, &fault), TNR_OK);
-  assert_int_equal(recipe.steps[POOL].attrs.max_pool2d.stride[0], 1);
-  assert_int_equal(recipe.steps[POOL].attrs.max_pool2d.stride[1], 1);
+  assert_int_equal(recipe.steps[POOL_STEP].attrs.max_pool2d.stride[0], 1);
+  assert_int_equal(recipe.steps[POOL_STEP].attrs.max_pool2d.stride[1], 1);
   recipe_finish(&recipe);
   onnx_finish(&graph);
+}
+
+static void expect_steps(change_fn *change, const tnr_op_def *const *ops, size_t count) {
+  struct onnx_graph graph;
+  struct recipe recipe;
+  tnr_fault fault;
+  read_changed(change, &graph);
+  assert_int_equal(recipe_init(&graph, &recipe, &fault), TNR_OK);
+  assert_int_equal(recipe.step_count, count);
+  for (size_t i = 0; i < count; i++)
+    assert_ptr_equal(recipe.steps[i].op, ops[i]);
+  recipe_finish(&recipe);
+  onnx_finish(&graph);
+}
+
+static void see_the_convolution(Onnx__ModelProto *model) {
+  set_text(&model->graph->output[0]->name, "c");
+}
+
+static void pool_the_convolution(Onnx__ModelProto *model) {
+  set_text(&model->graph->node[POOL]->input[0], "c");
+}
+
+static void relu_twice(Onnx__ModelProto *model) {
+  set_text(&model->graph->node[FLATTEN]->op_type, "Relu");
+  drop_attributes(model->graph->node[FLATTEN], 0);
+}
+
+static void a_relu_joins_only_what_nobody_else_sees(void **state) {
+  (void)state;
+  static const tnr_op_def *const apart[] = {&tnr_op_conv2d, &tnr_op_relu, &tnr_op_max_pool2d,
+                                            &tnr_op_flatten, &tnr_op_matmul};
+  static const tnr_op_def *const after_pool[] = {&tnr_op_conv2d, &tnr_op_max_pool2d, &tnr_op_relu,
+                                                 &tnr_op_matmul};
+  expect_steps(see_the_convolution, apart, 5);
+  expect_steps(pool_the_convolution, apart, 5);
+  expect_steps(relu_twice, after_pool, 4);
+}
+
+static void clamp_the_logits(Onnx__ModelProto *model) {
+  Onnx__NodeProto **node = model->graph->node, *relu = node[RELU];
+  set_text(&node[POOL]->input[0], "c");
+  set_text(&relu->input[0], "logits");
+  set_text(&relu->output[0], "clamped");
+  set_text(&model->graph->output[0]->name, "clamped");
+  for (int i = RELU; i + 1 < NODES; i++)
+    node[i] = node[i + 1];
+  node[NODES - 1] = relu;
+}
+
+static void a_matmul_does_the_relu_behind_it(void **state) {
+  (void)state;
+  static const tnr_op_def *const ops[] = {&tnr_op_conv2d, &tnr_op_max_pool2d, &tnr_op_flatten,
+                                          &tnr_op_matmul};
+  expect_steps(clamp_the_logits, ops, 4);
+}
+
+static void double_c(Onnx__ModelProto *model) {
+  Onnx__NodeProto *gemm = model->graph->node[GEMM];
+  drop_attributes(gemm, 0);
+  add_int(gemm, "transB", 1);
+  add_float(gemm, "beta", 2);
+}
+
+static void compute_c(Onnx__ModelProto *model) {
+  set_text(&model->graph->node[GEMM]->input[2], "f");
+}
+
+static void leave_out_c(Onnx__ModelProto *model) {
+  set_text(&model->graph->node[GEMM]->input[2], "");
+}
+
+static void only_a_constant_row_is_a_bias(void **state) {
+  (void)state;
+  static const tnr_op_def *const scaled[] = {&tnr_op_conv2d, &tnr_op_max_pool2d, &tnr_op_flatten,
+                                             &tnr_op_matmul, &tnr_op_mul,        &tnr_op_add};
+  static const tnr_op_def *const apart[] = {&tnr_op_conv2d, &tnr_op_max_pool2d, &tnr_op_flatten,
+                                            &tnr_op_matmul, &tnr_op_add};
+  expect_steps(double_c, scaled, 6);
+  expect_steps(compute_c, apart, 5);
+  expect_steps(leave_out_c, apart, 4);
 }
 
 static void use_an_unknown_operator(Onnx__ModelProto *model) {
@@ -192,7 +279,7 @@ static void a_missing_bias_is_a_constant_of_zeros(void **state) {
   tnr_fault fault;
   read_changed(drop_the_bias, &graph);
   assert_int_equal(recipe_init(&graph, &recipe, &fault), TNR_OK);
-  const struct array *bias = recipe.constants[recipe.steps[CONV].inputs[2]];
+  const struct array *bias = recipe.constants[recipe.steps[CONV_STEP].inputs[2]];
   assert_non_null(bias);
   assert_int_equal(bias->desc.shape.rank, 1);
   assert_int_equal(bias->desc.shape.dims[0], 2);
@@ -270,6 +357,9 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(nodes_become_calls_in_order),
       cmocka_unit_test(attributes_are_carried_over),
+      cmocka_unit_test(a_relu_joins_only_what_nobody_else_sees),
+      cmocka_unit_test(a_matmul_does_the_relu_behind_it),
+      cmocka_unit_test(only_a_constant_row_is_a_bias),
       cmocka_unit_test(a_pool_without_strides_steps_by_one),
       cmocka_unit_test(what_is_not_supported_is_named),
       cmocka_unit_test(windows_are_checked),

@@ -62,7 +62,7 @@ static struct pair pair_create(const struct problem *problem) {
   pair.b = matrix(tnr_runtime_device_at(pair.runtime, 0), problem, data);
   pair.direct = direct_create(problem->dtype, &shape);
   memcpy(direct_input(pair.direct), data, pair.bytes);
-  direct_add_linear(pair.direct, data, problem->size, false, NULL);
+  direct_add_linear(pair.direct, &(struct direct_linear){.weights = data, .n = problem->size});
   free(data);
   return pair;
 }

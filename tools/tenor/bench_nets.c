@@ -80,17 +80,19 @@ static const struct array *constant_of(const struct net *net, const struct step 
 static void add_convolution(struct direct *direct, const struct net *net, const struct step *step) {
   const tnr_conv2d_attrs *attrs = &step->attrs.conv2d;
   const struct array *weights = constant_of(net, step, 1);
-  struct direct_window window;
+  struct direct_convolution layer = {.weights = weights->data,
+                                     .bias = constant_of(net, step, 2)->data,
+                                     .shape = weights->desc.shape,
+                                     .relu = attrs->relu != 0};
   for (int i = 0; i < 2; i++) {
     if (attrs->dilation[i] > 1 || attrs->groups > 1)
       bench_die("node '%s' has dilation or groups", step->node->name);
-    window.kernel[i] = weights->desc.shape.dims[2 + i];
-    window.stride[i] = attrs->stride[i] > 0 ? attrs->stride[i] : 1;
-    window.pad_before[i] = attrs->pad_before[i];
-    window.pad_after[i] = attrs->pad_after[i];
+    layer.window.kernel[i] = weights->desc.shape.dims[2 + i];
+    layer.window.stride[i] = attrs->stride[i] > 0 ? attrs->stride[i] : 1;
+    layer.window.pad_before[i] = attrs->pad_before[i];
+    layer.window.pad_after[i] = attrs->pad_after[i];
   }
-  direct_add_convolution(direct, weights->data, &weights->desc.shape,
-                         constant_of(net, step, 2)->data, &window);
+  direct_add_convolution(direct, &layer);
 }
 
 static void add_max_pool(struct direct *direct, const struct step *step) {
@@ -107,23 +109,22 @@ static void add_max_pool(struct direct *direct, const struct step *step) {
   direct_add_max_pool(direct, &window);
 }
 
-/* A product, and the sum with its bias when that comes next. Returns how many steps that were. */
-static size_t add_linear(struct direct *direct, const struct net *net, size_t at) {
-  const struct step *step = &net->recipe.steps[at], *next = step + 1;
-  const struct array *weights = constant_of(net, step, 1), *bias = NULL;
-  bool transposed = step->attrs.matmul.transpose_b;
-  if (at + 1 < net->recipe.step_count && next->op == &tnr_op_add && next->inputs[0] == step->output)
-    bias = net->recipe.constants[next->inputs[1]];
-  direct_add_linear(direct, weights->data, weights->desc.shape.dims[transposed ? 0 : 1], transposed,
-                    bias != NULL ? bias->data : NULL);
-  return bias != NULL ? 2 : 1;
+static void add_linear(struct direct *direct, const struct net *net, const struct step *step) {
+  const tnr_matmul_attrs *attrs = &step->attrs.matmul;
+  const struct array *weights = constant_of(net, step, 1);
+  direct_add_linear(direct,
+                    &(struct direct_linear){
+                        .weights = weights->data,
+                        .bias = step->input_count > 2 ? constant_of(net, step, 2)->data : NULL,
+                        .n = weights->desc.shape.dims[attrs->transpose_b ? 0 : 1],
+                        .transposed = attrs->transpose_b,
+                        .relu = attrs->relu});
 }
 
-static size_t add_steps(struct direct *direct, const struct net *net, size_t at) {
-  const struct step *step = &net->recipe.steps[at];
+static void add_step(struct direct *direct, const struct net *net, const struct step *step) {
   if (step->op == &tnr_op_matmul)
-    return add_linear(direct, net, at);
-  if (step->op == &tnr_op_conv2d)
+    add_linear(direct, net, step);
+  else if (step->op == &tnr_op_conv2d)
     add_convolution(direct, net, step);
   else if (step->op == &tnr_op_max_pool2d)
     add_max_pool(direct, step);
@@ -133,19 +134,24 @@ static size_t add_steps(struct direct *direct, const struct net *net, size_t at)
     direct_add_flatten(direct);
   else
     bench_die("node '%s': no direct call for it", step->node->name);
-  return 1;
+}
+
+static void add_mlp_layer(struct direct *direct, const struct net *net, int i) {
+  direct_add_linear(direct, &(struct direct_linear){.weights = net->weights[i].data,
+                                                    .bias = net->biases[i].data,
+                                                    .n = mlp_sizes[i + 1],
+                                                    .transposed = true,
+                                                    .relu = i + 1 < MLP_LAYERS});
 }
 
 struct direct *net_direct(const struct net *net, int64_t batch) {
   tnr_shape shape = net_input(net, batch);
   struct direct *direct = direct_create(TNR_F32, &shape);
-  for (size_t at = 0; at < net->recipe.step_count;)
-    at += add_steps(direct, net, at);
-  for (int i = 0; is_mlp(net) && i < MLP_LAYERS; i++) {
-    direct_add_linear(direct, net->weights[i].data, mlp_sizes[i + 1], true, net->biases[i].data);
-    if (i + 1 < MLP_LAYERS)
-      direct_add_relu(direct);
-  }
+  for (size_t i = 0; i < net->recipe.step_count; i++)
+    add_step(direct, net, &net->recipe.steps[i]);
+  for (int i = 0; is_mlp(net) && i < MLP_LAYERS; i++)
+    add_mlp_layer(direct, net, i);
+  direct_add_dense(direct);
   return direct;
 }
 

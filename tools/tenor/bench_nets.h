@@ -21,8 +21,7 @@ void net_finish(struct net *net);
 
 tnr_shape net_input(const struct net *net, int64_t batch);
 
-/* The net as layers on oneDNN: each operator of the file, and each linear layer with its bias, is
- * one call. */
+/* The net as layers on oneDNN: each op that tenor runs, with its bias and its relu, is one call. */
 struct direct *net_direct(const struct net *net, int64_t batch);
 
 /* Its weights on a device. */

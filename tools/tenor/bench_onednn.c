@@ -18,7 +18,7 @@ struct call {
 struct direct {
   dnnl_engine_t engine;
   dnnl_stream_t stream;
-  dnnl_primitive_attr_t attr;
+  dnnl_primitive_attr_t attr, relu_attr;
   dnnl_data_type_t type;
   int call_count, memory_count;
   struct call calls[CALLS];
@@ -115,11 +115,16 @@ static void add_call(struct direct *direct, dnnl_primitive_desc_t primitive,
   init_call(direct, &direct->calls[direct->call_count++], primitive, args, count);
 }
 
-static dnnl_primitive_desc_t describe(const struct direct *direct, const void *op) {
+static dnnl_primitive_desc_t describe_with(const struct direct *direct, const void *op, bool relu) {
   dnnl_primitive_desc_t primitive;
-  check(dnnl_primitive_desc_create(&primitive, op, direct->attr, direct->engine, NULL),
+  check(dnnl_primitive_desc_create(&primitive, op, relu ? direct->relu_attr : direct->attr,
+                                   direct->engine, NULL),
         "describing a layer");
   return primitive;
+}
+
+static dnnl_primitive_desc_t describe(const struct direct *direct, const void *op) {
+  return describe_with(direct, op, false);
 }
 
 static dnnl_primitive_desc_t describe_reorder(const struct direct *direct, dnnl_memory_t from,
@@ -165,13 +170,17 @@ static const dnnl_memory_desc_t *wanted_by(const_dnnl_primitive_desc_t primitive
   return dnnl_primitive_desc_query_md(primitive, what, 0);
 }
 
-/* `last` becomes a new dense tensor of that shape. */
-static dnnl_memory_t new_last(struct direct *direct, int rank, const int64_t *dims) {
-  memcpy(direct->dims, dims, (size_t)rank * sizeof *dims);
-  direct->rank = rank;
-  dnnl_memory_desc_t layout = dense(direct, rank, dims);
-  direct->last = new_memory(direct, &layout);
+/* `last` becomes a new tensor in that layout. */
+static dnnl_memory_t new_last(struct direct *direct, const dnnl_memory_desc_t *layout) {
+  memcpy(direct->dims, layout->dims, (size_t)layout->ndims * sizeof *layout->dims);
+  direct->rank = layout->ndims;
+  direct->last = new_memory(direct, layout);
   return direct->last;
+}
+
+static dnnl_memory_t new_dense_last(struct direct *direct, int rank, const int64_t *dims) {
+  dnnl_memory_desc_t layout = dense(direct, rank, dims);
+  return new_last(direct, &layout);
 }
 
 /* --- layers ----------------------------------------------------------------------------------- */
@@ -200,8 +209,8 @@ static void window_result(const struct direct *direct, int64_t channels,
         1;
 }
 
-/* Channels in blocks are the fastest where the result has to come back dense; images of few
- * channels need not be brought into blocks. */
+/* Left to itself oneDNN takes channels last for f32, which is slower here than channels in blocks;
+ * images of few channels need not be brought into blocks. */
 static dnnl_format_tag_t image_tag(const struct direct *direct, int64_t channels, bool source) {
   if (source && channels <= 3)
     return dnnl_nchw;
@@ -212,41 +221,36 @@ static dnnl_format_tag_t image_tag(const struct direct *direct, int64_t channels
 }
 
 static dnnl_primitive_desc_t describe_convolution(const struct direct *direct,
-                                                  const tnr_shape *shape, const int64_t *result,
-                                                  const struct direct_window *window) {
+                                                  const struct direct_convolution *layer,
+                                                  const int64_t *result) {
   dnnl_memory_desc_t source, weights, bias, target;
   dnnl_convolution_desc_t op;
-  struct wide_window wide = widen_window(window);
+  struct wide_window wide = widen_window(&layer->window);
   source = described(direct, 4, direct->dims, image_tag(direct, direct->dims[1], true));
   target = described(direct, 4, result, image_tag(direct, result[1], false));
-  weights = described(direct, 4, shape->dims, dnnl_format_tag_any);
-  bias = dense(direct, 1, shape->dims);
+  weights = described(direct, 4, layer->shape.dims, dnnl_format_tag_any);
+  bias = dense(direct, 1, layer->shape.dims);
   check(dnnl_convolution_forward_desc_init(&op, dnnl_forward_inference, dnnl_convolution_direct,
                                            &source, &weights, &bias, &target, wide.stride,
                                            wide.before, wide.after),
         "a convolution");
-  return describe(direct, &op);
+  return describe_with(direct, &op, layer->relu);
 }
 
-void direct_add_convolution(struct direct *direct, const void *weights, const tnr_shape *shape,
-                            const void *bias, const struct direct_window *window) {
+void direct_add_convolution(struct direct *direct, const struct direct_convolution *layer) {
   int64_t result[4];
-  window_result(direct, shape->dims[0], window, result);
-  dnnl_primitive_desc_t primitive = describe_convolution(direct, shape, result, window);
-  const dnnl_memory_desc_t target = *wanted_by(primitive, dnnl_query_dst_md);
+  const int64_t *dims = layer->shape.dims;
+  window_result(direct, dims[0], &layer->window, result);
+  dnnl_primitive_desc_t primitive = describe_convolution(direct, layer, result);
   dnnl_memory_t source = in_layout(direct, direct->last, wanted_by(primitive, dnnl_query_src_md));
-  dnnl_memory_t kept = packed(direct, dense_copy(direct, 4, shape->dims, weights),
+  dnnl_memory_t kept = packed(direct, dense_copy(direct, 4, dims, layer->weights),
                               wanted_by(primitive, dnnl_query_weights_md));
-  dnnl_memory_t plain = new_last(direct, 4, result), out = plain;
-  if (!dnnl_memory_desc_equal(layout_of(plain), &target))
-    out = new_memory(direct, &target);
-  const dnnl_exec_arg_t args[] = {{DNNL_ARG_SRC, source},
-                                  {DNNL_ARG_WEIGHTS, kept},
-                                  {DNNL_ARG_BIAS, dense_copy(direct, 1, shape->dims, bias)},
-                                  {DNNL_ARG_DST, out}};
+  const dnnl_exec_arg_t args[] = {
+      {DNNL_ARG_SRC, source},
+      {DNNL_ARG_WEIGHTS, kept},
+      {DNNL_ARG_BIAS, dense_copy(direct, 1, dims, layer->bias)},
+      {DNNL_ARG_DST, new_last(direct, wanted_by(primitive, dnnl_query_dst_md))}};
   add_call(direct, primitive, args, 4);
-  if (out != plain)
-    add_reorder(direct, out, plain);
 }
 
 void direct_add_max_pool(struct direct *direct, const struct direct_window *window) {
@@ -254,13 +258,17 @@ void direct_add_max_pool(struct direct *direct, const struct direct_window *wind
   dnnl_pooling_desc_t op;
   struct wide_window wide = widen_window(window);
   window_result(direct, direct->dims[1], window, result);
-  dnnl_memory_t source = direct->last, out = new_last(direct, 4, result);
+  dnnl_memory_t source = direct->last;
+  dnnl_memory_desc_t any = described(direct, 4, result, dnnl_format_tag_any);
   check(dnnl_pooling_forward_desc_init(&op, dnnl_forward_inference, dnnl_pooling_max,
-                                       layout_of(source), layout_of(out), wide.stride, wide.kernel,
+                                       layout_of(source), &any, wide.stride, wide.kernel,
                                        wide.before, wide.after),
         "a pooling");
-  const dnnl_exec_arg_t args[] = {{DNNL_ARG_SRC, source}, {DNNL_ARG_DST, out}};
-  add_call(direct, describe(direct, &op), args, 2);
+  dnnl_primitive_desc_t primitive = describe(direct, &op);
+  const dnnl_exec_arg_t args[] = {
+      {DNNL_ARG_SRC, source},
+      {DNNL_ARG_DST, new_last(direct, wanted_by(primitive, dnnl_query_dst_md))}};
+  add_call(direct, primitive, args, 2);
 }
 
 void direct_add_relu(struct direct *direct) {
@@ -272,7 +280,13 @@ void direct_add_relu(struct direct *direct) {
   add_call(direct, describe(direct, &op), args, 2);
 }
 
+void direct_add_dense(struct direct *direct) {
+  dnnl_memory_desc_t layout = dense(direct, direct->rank, direct->dims);
+  direct->last = in_layout(direct, direct->last, &layout);
+}
+
 void direct_add_flatten(struct direct *direct) {
+  direct_add_dense(direct);
   int64_t flat[2] = {direct->dims[0], 1};
   for (int i = 1; i < direct->rank; i++)
     flat[1] *= direct->dims[i];
@@ -290,26 +304,40 @@ static dnnl_memory_t given_weights(struct direct *direct, const void *weights, c
   return memory;
 }
 
-void direct_add_linear(struct direct *direct, const void *weights, int64_t n, bool transposed,
-                       const void *bias) {
-  const int64_t weight_dims[2] = {direct->dims[1], n}, bias_dims[2] = {1, n};
-  const int64_t result[2] = {direct->dims[0], n};
-  dnnl_memory_t source = direct->last, out = new_last(direct, 2, result);
+void direct_add_linear(struct direct *direct, const struct direct_linear *layer) {
+  const int64_t weight_dims[2] = {direct->dims[1], layer->n}, bias_dims[2] = {1, layer->n};
+  const int64_t result[2] = {direct->dims[0], layer->n};
+  dnnl_memory_t source = direct->last, out = new_dense_last(direct, 2, result);
   dnnl_memory_desc_t any = described(direct, 2, weight_dims, dnnl_format_tag_any);
-  dnnl_memory_desc_t bias_layout = dense(direct, 2, bias_dims);
+  dnnl_memory_desc_t bias = dense(direct, 2, bias_dims);
   dnnl_matmul_desc_t op;
-  check(dnnl_matmul_desc_init(&op, layout_of(source), &any, bias != NULL ? &bias_layout : NULL,
+  check(dnnl_matmul_desc_init(&op, layout_of(source), &any, layer->bias != NULL ? &bias : NULL,
                               layout_of(out)),
         "a matrix product");
-  dnnl_primitive_desc_t primitive = describe(direct, &op);
+  dnnl_primitive_desc_t primitive = describe_with(direct, &op, layer->relu);
+  dnnl_memory_t given = given_weights(direct, layer->weights, weight_dims, layer->transposed);
   dnnl_exec_arg_t args[4] = {
       {DNNL_ARG_SRC, source},
-      {DNNL_ARG_WEIGHTS, packed(direct, given_weights(direct, weights, weight_dims, transposed),
-                                wanted_by(primitive, dnnl_query_weights_md))},
+      {DNNL_ARG_WEIGHTS, packed(direct, given, wanted_by(primitive, dnnl_query_weights_md))},
       {DNNL_ARG_DST, out}};
-  if (bias != NULL)
-    args[3] = (dnnl_exec_arg_t){DNNL_ARG_BIAS, dense_copy(direct, 2, bias_dims, bias)};
-  add_call(direct, primitive, args, bias != NULL ? 4 : 3);
+  if (layer->bias != NULL)
+    args[3] = (dnnl_exec_arg_t){DNNL_ARG_BIAS, dense_copy(direct, 2, bias_dims, layer->bias)};
+  add_call(direct, primitive, args, layer->bias != NULL ? 4 : 3);
+}
+
+static dnnl_primitive_attr_t new_attr(bool relu) {
+  dnnl_primitive_attr_t attr;
+  dnnl_post_ops_t after;
+  check(dnnl_primitive_attr_create(&attr), "making attributes");
+  check(dnnl_primitive_attr_set_scratchpad_mode(attr, dnnl_scratchpad_mode_user),
+        "choosing scratchpads");
+  if (!relu)
+    return attr;
+  check(dnnl_post_ops_create(&after), "making a post-op");
+  check(dnnl_post_ops_append_eltwise(after, 1, dnnl_eltwise_relu, 0, 0), "choosing a post-op");
+  check(dnnl_primitive_attr_set_post_ops(attr, after), "setting a post-op");
+  dnnl_post_ops_destroy(after);
+  return attr;
 }
 
 /* --- the sequence ----------------------------------------------------------------------------- */
@@ -323,10 +351,9 @@ struct direct *direct_create(tnr_dtype dtype, const tnr_shape *input) {
   check(dnnl_engine_create(&direct->engine, dnnl_cpu, 0), "making an engine");
   check(dnnl_stream_create(&direct->stream, direct->engine, dnnl_stream_default_flags),
         "making a stream");
-  check(dnnl_primitive_attr_create(&direct->attr), "making attributes");
-  check(dnnl_primitive_attr_set_scratchpad_mode(direct->attr, dnnl_scratchpad_mode_user),
-        "choosing scratchpads");
-  direct->input = new_last(direct, (int)input->rank, input->dims);
+  direct->attr = new_attr(false);
+  direct->relu_attr = new_attr(true);
+  direct->input = new_dense_last(direct, (int)input->rank, input->dims);
   return direct;
 }
 
@@ -336,6 +363,7 @@ void direct_destroy(struct direct *direct) {
   for (int i = 0; i < direct->memory_count; i++)
     dnnl_memory_destroy(direct->memories[i]);
   dnnl_primitive_attr_destroy(direct->attr);
+  dnnl_primitive_attr_destroy(direct->relu_attr);
   dnnl_stream_destroy(direct->stream);
   dnnl_engine_destroy(direct->engine);
   free(direct);

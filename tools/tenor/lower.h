@@ -5,8 +5,8 @@
 #include "recipe.h"
 
 /* Adds a node's steps to the recipe. Called with as many inputs as the operator takes and with
- * attributes that it knows; a node whose output is what it is given, or a constant, sets the slot
- * of its output instead. */
+ * attributes that it knows; a node whose output is what it is given, or a constant, or what the
+ * step before it can do as well, sets the slot of its output instead. */
 typedef tnr_status lower_fn(struct recipe *recipe, const struct onnx_node *node, tnr_fault *fault);
 
 lower_fn lower_add, lower_sub, lower_mul, lower_div, lower_matmul, lower_gemm, lower_relu,

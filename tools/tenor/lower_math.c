@@ -38,9 +38,44 @@ tnr_status lower_matmul(struct recipe *recipe, const struct onnx_node *node, tnr
   return TNR_OK;
 }
 
+/* How often nodes and the graph's outputs use what a slot holds. */
+static size_t count_uses(const struct recipe *recipe, size_t slot) {
+  const struct onnx_graph *graph = recipe->graph;
+  size_t uses = 0;
+  for (size_t i = 0; i < graph->node_count; i++)
+    for (size_t j = 0; j < graph->nodes[i].input_count; j++)
+      uses += graph->nodes[i].inputs[j] != ONNX_ABSENT &&
+              recipe->slots[graph->nodes[i].inputs[j]] == slot;
+  for (size_t i = 0; i < graph->output_count; i++)
+    uses += recipe->slots[graph->outputs[i].id] == slot;
+  return uses;
+}
+
+/* True when the step can do a relu behind its own work, and now does. */
+static bool take_relu(struct step *step) {
+  if (step->op == &tnr_op_conv2d)
+    step->attrs.conv2d.relu = 1;
+  else if (step->op == &tnr_op_matmul)
+    step->attrs.matmul.relu = true;
+  return step->op == &tnr_op_conv2d || step->op == &tnr_op_matmul;
+}
+
+/* True when the step before it, whose result nobody else sees, does the relu as well. */
+static bool join_relu(struct recipe *recipe, const struct onnx_node *node) {
+  size_t slot = lower_in(recipe, node, 0);
+  if (recipe->step_count == 0 || count_uses(recipe, slot) != 1)
+    return false;
+  struct step *step = &recipe->steps[recipe->step_count - 1];
+  if (step->output != slot || !take_relu(step))
+    return false;
+  recipe->slots[node->outputs[0]] = slot;
+  return true;
+}
+
 tnr_status lower_relu(struct recipe *recipe, const struct onnx_node *node, tnr_fault *fault) {
   (void)fault;
-  lower_unary(recipe, node, &tnr_op_relu);
+  if (!join_relu(recipe, node))
+    lower_unary(recipe, node, &tnr_op_relu);
   return TNR_OK;
 }
 
@@ -89,24 +124,47 @@ static tnr_status scale(struct recipe *recipe, const struct onnx_node *node, flo
   return TNR_OK;
 }
 
-tnr_status lower_gemm(struct recipe *recipe, const struct onnx_node *node, tnr_fault *fault) {
-  struct gemm gemm;
-  tnr_status status = read_gemm(node, &gemm, fault);
-  if (status != TNR_OK)
-    return status;
-  size_t product = recipe_add_slot(recipe), c = lower_in(recipe, node, 2);
-  const size_t factors[] = {lower_in(recipe, node, 0), lower_in(recipe, node, 1)};
-  tnr_matmul_attrs *attrs = &recipe_add(recipe, &tnr_op_matmul, factors, 2, product)->attrs.matmul;
-  attrs->transpose_a = gemm.transpose_a != 0;
-  attrs->transpose_b = gemm.transpose_b != 0;
-  status = scale(recipe, node, gemm.alpha, &product, fault);
+/* What a matmul takes as its bias: a constant row. A row of one element may stand for many. */
+static bool is_bias(const struct recipe *recipe, const struct gemm *gemm, size_t slot) {
+  const struct array *c = slot == ONNX_ABSENT ? NULL : recipe->constants[slot];
+  return gemm->alpha == 1 && gemm->beta == 1 && c && c->desc.shape.rank == 1 &&
+         c->desc.shape.dims[0] != 1;
+}
+
+static void add_product(struct recipe *recipe, const struct gemm *gemm, const size_t *inputs,
+                        size_t input_count, size_t output) {
+  tnr_matmul_attrs *attrs =
+      &recipe_add(recipe, &tnr_op_matmul, inputs, input_count, output)->attrs.matmul;
+  attrs->transpose_a = gemm->transpose_a != 0;
+  attrs->transpose_b = gemm->transpose_b != 0;
+}
+
+/* Scaled, or with a C that need not be a row: the product, then the rest step by step. */
+static tnr_status add_parts(struct recipe *recipe, const struct onnx_node *node,
+                            const struct gemm *gemm, const size_t *inputs, tnr_fault *fault) {
+  size_t product = recipe_add_slot(recipe), c = inputs[2];
+  add_product(recipe, gemm, inputs, 2, product);
+  tnr_status status = scale(recipe, node, gemm->alpha, &product, fault);
   if (status == TNR_OK && c != ONNX_ABSENT)
-    status = scale(recipe, node, gemm.beta, &c, fault);
+    status = scale(recipe, node, gemm->beta, &c, fault);
   if (status != TNR_OK)
     return status;
   if (c == ONNX_ABSENT)
     recipe->slots[node->outputs[0]] = product;
   else
     recipe_add(recipe, &tnr_op_add, (size_t[]){product, c}, 2, lower_out(recipe, node));
+  return TNR_OK;
+}
+
+tnr_status lower_gemm(struct recipe *recipe, const struct onnx_node *node, tnr_fault *fault) {
+  struct gemm gemm;
+  tnr_status status = read_gemm(node, &gemm, fault);
+  if (status != TNR_OK)
+    return status;
+  const size_t inputs[] = {lower_in(recipe, node, 0), lower_in(recipe, node, 1),
+                           lower_in(recipe, node, 2)};
+  if (!is_bias(recipe, &gemm, inputs[2]))
+    return add_parts(recipe, node, &gemm, inputs, fault);
+  add_product(recipe, &gemm, inputs, 3, lower_out(recipe, node));
   return TNR_OK;
 }

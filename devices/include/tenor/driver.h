@@ -10,21 +10,49 @@
 extern "C" {
 #endif
 
+/* A layout of a driver's own: as many bytes as the dense, row-major ones, in another order. What a
+ * program leaves in one stays so until somebody needs it dense. Embedded as the first member of
+ * what the driver keeps, which must live until `close`; equal layouts have one address. */
+typedef struct tnr_layout {
+  /* Writes the dense form of what lies at `from` to `to`; they do not overlap. Any thread, several
+   * at once, until `close`. */
+  tnr_status (*to_dense)(const struct tnr_layout *layout, const void *from, void *to,
+                         tnr_fault *fault);
+} tnr_layout;
+
+/* One run of a program that knows more than dense operands. */
+typedef struct tnr_program_run {
+  const void *const *in; /* [in_count] */
+  void *const *out;      /* [out_count] */
+
+  /* [in_count]: where to keep what is derived from the data of input i, such as weights in a layout
+   * of their own; NULL where that input is not expected to come again. */
+  tnr_derived_list *const *derived;
+
+  /* [in_count]: how input i lies, in a layout of this driver; NULL: dense. */
+  const tnr_layout *const *in_layout;
+
+  /* [out_count]: all NULL; to be set for outputs that are not written dense. */
+  const tnr_layout **out_layout;
+
+  /* Input i dense, whatever its layout; NULL with a fault when there is no memory for that. */
+  const void *(*dense)(const struct tnr_program_run *run, int i, tnr_fault *fault);
+} tnr_program_run;
+
 /* One program: an op made ready for one device, one set of attributes, shapes and dtypes. The
  * runtime keeps it in the device's program cache and runs it again and again. Embedded as the first
  * member of what the driver allocates. */
 typedef struct tnr_program {
   /* Runs once. Only ever called on the worker that made it, in queue order. Fills `fault` and
-   * returns its code when it fails. */
+   * returns its code when it fails. All operands are dense. */
   tnr_status (*run)(struct tnr_program *program, const void *const *in, void *const *out,
                     tnr_fault *fault);
   void (*destroy)(struct tnr_program *program); /* the same worker, or after it has ended */
 
   /* Optional: called instead of run, by programs that keep what they derive from an input's data,
-   * such as weights in a layout of their own. derived[i]: where to keep it for input i, or NULL
-   * where that input is not expected to come again. */
-  tnr_status (*run_keeping)(struct tnr_program *program, const void *const *in,
-                            tnr_derived_list *const *derived, void *const *out, tnr_fault *fault);
+   * or that use layouts of their own. */
+  tnr_status (*run_keeping)(struct tnr_program *program, const tnr_program_run *run,
+                            tnr_fault *fault);
 } tnr_program;
 
 /* The time of one device in a runtime that has a virtual clock: no real time passes while the

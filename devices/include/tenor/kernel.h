@@ -29,7 +29,8 @@ typedef tnr_status tnr_kernel_fn(const tnr_kernel_call *call, tnr_fault *fault);
  */
 typedef enum tnr_primitive_kind {
   TNR_PRIMITIVE_NONE = 0,
-  TNR_PRIMITIVE_MATMUL, /* in: a [..., m, k], b [..., k, n] (or transposed); NumPy batch rules */
+  TNR_PRIMITIVE_MATMUL, /* in: a [..., m, k], b [..., k, n] (or transposed), optional bias [n];
+                         * NumPy batch rules */
   TNR_PRIMITIVE_ADD,    /* in: a, b, broadcast as in NumPy; also SUB, MUL, DIV */
   TNR_PRIMITIVE_SUB,
   TNR_PRIMITIVE_MUL,
@@ -45,6 +46,7 @@ typedef enum tnr_primitive_kind {
 typedef struct tnr_primitive {
   tnr_primitive_kind kind;
   bool transpose_a, transpose_b;       /* MATMUL: the last two dims of that operand are swapped */
+  bool relu;                           /* MATMUL, CONV2D: max(x, 0) of the result, bias included */
   int64_t axis;                        /* SOFTMAX: 0 <= axis < rank */
   int64_t kernel[2];                   /* MAX_POOL2D: height, width, in elements */
   int64_t stride[2], dilation[2];      /* CONV2D, MAX_POOL2D: height, width; at least 1 */

@@ -18,10 +18,12 @@ typedef struct tnr_no_attrs {
 } tnr_no_attrs;
 
 /* tnr_matmul(a, b, .transpose_b = true): a [..., m, k] x b [..., k, n] -> [..., m, n]. Leading dims
- * broadcast as in NumPy; operands have rank 2 or more. f32, bf16 (sums in f32), i32, i64. */
+ * broadcast as in NumPy; operands have rank 2 or more. f32, bf16 (sums in f32), i32, i64. Called
+ * with a third input (tnr_call), bias [n], it adds that to each row; tnr_linear does so. */
 typedef struct tnr_matmul_attrs {
   bool transpose_a TNR_ZERO; /* a is [..., k, m] */
   bool transpose_b TNR_ZERO; /* b is [..., n, k] */
+  bool relu TNR_ZERO;        /* then max(x, 0), as tnr_relu */
 } tnr_matmul_attrs;
 #define tnr_matmul(a, b, ...) TNR_OP2(&tnr_op_matmul, a, b, tnr_matmul_attrs, __VA_ARGS__)
 
@@ -97,6 +99,7 @@ typedef struct tnr_conv2d_attrs {
   int64_t pad_before[2] TNR_ZERO; /* zeros at top and left */
   int64_t pad_after[2] TNR_ZERO;  /* at bottom and right */
   int64_t groups TNR_ZERO;
+  int64_t relu TNR_ZERO; /* not zero: then max(x, 0), as tnr_relu */
 } tnr_conv2d_attrs;
 #define tnr_conv2d(x, weights, bias, ...)                                                          \
   TNR_OP3(&tnr_op_conv2d, x, weights, bias, tnr_conv2d_attrs, __VA_ARGS__)
