@@ -6,6 +6,7 @@
 #include "dispatcher.h"
 #include "error.h"
 #include "thread.h"
+#include "trace.h"
 #include "wait.h"
 
 enum { PROGRAM_CACHE_DEFAULT = 1024, DEVICES_MAX = 1024 };
@@ -26,6 +27,7 @@ typedef struct settings {
   int threads_per_device, program_cache;
   int64_t spin_ns;
   bool pin, worker_waits;
+  const tnr_trace_options *trace;
 } settings;
 
 static tnr_status count_devices(settings *out, tnr_fault *fault) {
@@ -62,6 +64,7 @@ static tnr_status settle(const tnr_runtime_options *options, settings *out, tnr_
       .spin_ns = options->spin_ns ? options->spin_ns : SPIN_NS_DEFAULT,
       .pin = options->pin,
       .worker_waits = options->worker_waits,
+      .trace = options->trace,
   };
   tnr_status status = count_devices(out, fault);
   int64_t threads = (int64_t)out->device_count * out->threads_per_device;
@@ -183,7 +186,14 @@ static tnr_status start(tnr_runtime *runtime, const settings *set, tnr_fault *fa
     goto no_lanes;
   if ((status = tnr_dispatcher_start(runtime, fault)) != TNR_OK)
     goto no_dispatcher;
+  if ((status = tnr_trace_begin(runtime, set->trace, fault)) != TNR_OK)
+    goto no_trace;
   return TNR_OK;
+no_trace:
+  tnr_dispatcher_close(runtime);
+  tnr_dispatcher_join(runtime);
+  tnr_dispatcher_finish(runtime);
+  tnr_dispatcher_close_fd(runtime);
 no_dispatcher:
   stop_workers(runtime, runtime->machine.count);
 no_lanes:
@@ -199,12 +209,14 @@ tnr_runtime *tnr_runtime_create(const tnr_runtime_options *options) {
   if (runtime) {
     memset(runtime, 0, sizeof *runtime);
     runtime->wake_fd = -1;
+    tnr_recorder_init(&runtime->recorder, runtime);
     if (settle(options, &set, &fault) == TNR_OK) {
       runtime->spin_ns = set.spin_ns;
       runtime->worker_waits = set.worker_waits;
       if (start(runtime, &set, &fault) == TNR_OK)
         return runtime;
     }
+    tnr_recorder_finish(&runtime->recorder);
     free(runtime);
   }
   tnr_error_set(tnr_error_new(&(tnr_error_context){.op = "runtime_create"}, &fault));
@@ -217,6 +229,7 @@ static void runtime_free(void *user) {
   tnr_dispatcher_close_fd(runtime);
   finish_lanes(runtime);
   tnr_machine_finish(&runtime->machine);
+  tnr_recorder_finish(&runtime->recorder);
   if (runtime->aborted)
     tnr_object_release(tnr_error_object(runtime->aborted));
   free(runtime);
@@ -241,8 +254,9 @@ tnr_status tnr_runtime_destroy(tnr_runtime *runtime, tnr_shutdown how) {
   tnr_dispatcher_join(runtime);
   stop_workers(runtime, runtime->machine.count);
   tnr_dispatcher_finish(runtime);
+  status = tnr_trace_end(runtime);
   tnr_pool_close(&runtime->machine.objects, runtime_free, runtime);
-  return TNR_OK;
+  return status;
 }
 
 /* ---- the default runtime ---- */

@@ -10,6 +10,7 @@
 #include "inbox.h"
 #include "lane.h"
 #include "op.h"
+#include "recorder.h"
 
 struct tnr_runtime {
   tnr_machine machine;
@@ -17,6 +18,7 @@ struct tnr_runtime {
   tnr_lane nowhere;  /* dispatcher only: no queue, but the epochs of what has no device yet */
   int64_t spin_ns;   /* immutable after create */
   bool worker_waits; /* immutable after create */
+  tnr_recorder recorder;
 
   /* The dispatcher's side. */
   pthread_t dispatcher;                  /* immutable after create */

@@ -8,6 +8,7 @@
 #include <tenor/runtime.h>
 #include <tenor/scope.h>
 #include <tenor/tensor.h>
+#include <tenor/trace.h>
 #include <tenor/transfer.h>
 
 #endif

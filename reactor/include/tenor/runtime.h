@@ -37,6 +37,10 @@ typedef struct tnr_runtime_options {
    * worker, instead of being queued once the dispatcher has heard of it: fewer steps from device to
    * device, but that device does nothing else meanwhile. */
   bool worker_waits;
+
+  /* What to record from the beginning: see tenor/trace.h. Default: what the environment variable
+   * TENOR_TRACE says, else nothing. */
+  const struct tnr_trace_options *trace;
 } tnr_runtime_options;
 
 /* Creates devices and starts the dispatcher and one worker thread a device. NULL options: all
@@ -53,7 +57,8 @@ typedef enum tnr_shutdown {
 /* Closes the runtime: further calls fail with TNR_ECLOSED; waits until every op has completed and
  * every callback has run; ends its threads. Handles stay valid and are released as ever, before or
  * after, in any order; the memory goes with the last of them. TNR_EDEADLK on the runtime's own
- * dispatcher or worker, and then nothing has happened. NULL is fine. */
+ * dispatcher or worker, and then nothing has happened; TNR_ESYSTEM when a recording could not be
+ * written to its end, and all else is done. NULL is fine. */
 TNR_API tnr_status tnr_runtime_destroy(tnr_runtime *runtime, tnr_shutdown how);
 
 /* The runtime that the first call of a simple program makes: with all defaults, on first use. It is

@@ -1,0 +1,59 @@
+/* A runtime's recording: the tapes of its threads, and whether they are written to. */
+#ifndef TENOR_REACTOR_RECORDER_H
+#define TENOR_REACTOR_RECORDER_H
+
+#include "scribe.h"
+#include "tape.h"
+#include "ticker.h"
+
+/* In its runtime. */
+struct tnr_recorder {
+  /* Read by every hook; written when recording starts and stops. */
+  _Alignas(64) atomic_bool on; /* atomic */
+  int64_t serial;              /* written before on: never twice the same for one recorder */
+  tnr_tape *tapes;             /* [tape_count]; written before on first is, then immutable */
+  int tape_count;              /* likewise */
+  int own_tapes;               /* likewise: the first so many are for the runtime's own threads */
+  tnr_ticker ticker;           /* likewise */
+  tnr_runtime *runtime;        /* immutable after create */
+
+  _Alignas(64) _Atomic uint32_t ids; /* atomic: the last number of an op that a thread has taken */
+  _Atomic uint64_t strangers;        /* atomic: records of threads that found no tape free */
+  uint64_t next_sample;              /* dispatcher only: ticks */
+
+  pthread_mutex_t lock;
+  tnr_scribe scribe;
+  uint64_t started;                  /* guarded by lock: ticks */
+  int64_t started_realtime;          /* guarded by lock: ns since 1970 */
+  void *memory;                      /* guarded by lock: all chunks */
+  size_t memory_bytes;               /* guarded by lock */
+  bool has_ticker;                   /* guarded by lock: `ticker` is set */
+  uint64_t lost, forgotten, written; /* guarded by lock: in recordings that have ended */
+};
+
+/* Nothing is allocated. */
+void tnr_recorder_init(tnr_recorder *recorder, tnr_runtime *runtime);
+
+/* Before the first start: the time to write. One that the runtime makes itself: all that differs
+ * from run to run is left out then, and the threads that record also write the file. */
+void tnr_recorder_set_ticker(tnr_recorder *recorder, const tnr_ticker *ticker);
+
+/* As tnr_trace_start, stop and dump. `number`: 0, or, for the environment's, where to begin to look
+ * for a name that is not in use. `drained`: nothing runs any more, and all is complete. */
+tnr_status tnr_recorder_start(tnr_recorder *recorder, const tnr_trace_options *options, int number,
+                              tnr_fault *fault);
+tnr_status tnr_recorder_stop(tnr_recorder *recorder, bool drained, tnr_fault *fault);
+tnr_status tnr_recorder_dump(tnr_recorder *recorder, const char *path, tnr_fault *fault);
+tnr_trace_stats tnr_recorder_stats(tnr_recorder *recorder);
+
+/* With the last handle. It does not record. */
+void tnr_recorder_finish(tnr_recorder *recorder);
+
+/* The calling thread's tape: as long as the thread lives and the recording goes on, it is its own.
+ * NULL when none is free. */
+tnr_tape *tnr_recorder_claim(tnr_recorder *recorder);
+
+/* Over all tapes; may be a moment old. */
+uint64_t tnr_recorder_lost(tnr_recorder *recorder);
+
+#endif
