@@ -7,6 +7,7 @@
 #include <sys/prctl.h>
 #include <unistd.h>
 
+#include "record.h"
 #include "thread.h"
 
 /* How much of each queue one turn takes: what is touched twice in a turn is still in the cache
@@ -23,11 +24,13 @@ static void write_wake_fd(tnr_runtime *runtime) {
   uint64_t one = 1;
   /* relaxed: a counter */
   atomic_fetch_add_explicit(&runtime->wakes, 1, memory_order_relaxed);
+  tnr_record_wake(runtime, NULL);
   while (write(runtime->wake_fd, &one, sizeof one) == -1 && errno == EINTR) {
   }
 }
 
 void tnr_dispatcher_wake(void *runtime) {
+  tnr_record_signal(runtime);
   if (tnr_parker_claim(&((tnr_runtime *)runtime)->sleep))
     write_wake_fd(runtime);
 }
@@ -80,6 +83,8 @@ tnr_status tnr_dispatcher_put_always(tnr_runtime *runtime, tnr_message *message)
 
 static void take_signals_of(tnr_runtime *runtime, tnr_worker *worker) {
   uint32_t waiting = tnr_ring_look(&worker->done);
+  if (waiting > 0)
+    tnr_record_batch(runtime);
   for (int taken = 0; waiting > 0 && taken < SIGNALS_A_TURN; waiting--, taken++) {
     tnr_op_prefetch(tnr_ring_peek(&worker->done, PREFETCH_AHEAD));
     tnr_op_take_signal(runtime, tnr_ring_pop(&worker->done));
@@ -104,6 +109,8 @@ static bool take_submissions(tnr_runtime *runtime) {
     item = tnr_inbox_next(&runtime->inbox);
     if (!item)
       break;
+    if (runtime->inbox.taken_at == 1) /* the first of those just taken over */
+      tnr_record_batch(runtime);
     prefetch_submission(tnr_inbox_ahead(&runtime->inbox, PREFETCH_AHEAD));
     if (item & 1)
       ((tnr_message *)(item - 1))->handle((tnr_message *)(item - 1));
@@ -176,8 +183,13 @@ static bool is_over(tnr_runtime *runtime) {
 
 /* Sleeps in the event base until there is something to do. */
 static void rest(tnr_runtime *runtime) {
-  if (has_events(runtime) || has_signals(runtime) || find_work_soon(runtime))
+  if (has_events(runtime) || has_signals(runtime))
     return;
+  uint64_t since = tnr_record_now(runtime);
+  if (find_work_soon(runtime)) {
+    tnr_record_rest(runtime, TNR_TRACE_LOOKED, since);
+    return;
+  }
   tnr_parker_prepare(&runtime->sleep);
   if (!is_over(runtime) && tnr_inbox_sleep(&runtime->inbox)) {
     if (!has_signals(runtime) && !has_events(runtime))
@@ -185,6 +197,7 @@ static void rest(tnr_runtime *runtime) {
     tnr_inbox_awake(&runtime->inbox);
   }
   tnr_parker_cancel(&runtime->sleep);
+  tnr_record_rest(runtime, TNR_TRACE_SLEPT, since);
 }
 
 static void on_wake(evutil_socket_t fd, short what, void *user) {
@@ -201,6 +214,7 @@ static void *dispatcher_main(void *argument) {
   (void)prctl(PR_SET_NAME, "dispatcher");
   tnr_thread_here()->dispatcher_of = runtime;
   while (!is_over(runtime)) {
+    tnr_record_turn(runtime);
     take_signals(runtime);
     bool more = take_submissions(runtime);
     tnr_op_launch_ready(runtime);

@@ -5,6 +5,7 @@
 #include "call.h"
 #include "dispatcher.h"
 #include "error.h"
+#include "record.h"
 #include "scope.h"
 #include "source.h"
 #include "thread.h"
@@ -63,6 +64,7 @@ static void settle(join *made, tnr_error *error) {
   made->settled = true;
   if (error)
     tnr_future_set_error(&made->future, error);
+  tnr_record_settled(&made->future);
   tnr_future_complete(&made->future);
 }
 
@@ -192,6 +194,7 @@ static void all_arrives(tnr_message *message) {
 
 static void any_settled(tnr_message *message) {
   join *made = join_of(message);
+  tnr_record_settled(&made->future);
   tnr_future_complete(&made->future);
   begun(made);
 }
@@ -259,6 +262,7 @@ static void set_member(join *made, int index, tnr_object *handle) {
 static tnr_future *join_submit(join *made, const char *op, tnr_site site,
                                void (*arrives)(tnr_message *message)) {
   made->message.handle = arrives;
+  tnr_record_join(&made->future, op, site);
   tnr_object_retain(&made->future.object); /* the dispatcher's */
   tnr_status status = tnr_dispatcher_put_message(made->future.runtime, &made->message);
   if (status == TNR_OK)

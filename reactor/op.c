@@ -10,6 +10,7 @@
 #include "error.h"
 #include "movement.h"
 #include "operands.h"
+#include "record.h"
 #include "runtime.h"
 #include "thread.h"
 
@@ -106,10 +107,12 @@ void tnr_op_give_up(tnr_op *op) {
 }
 
 tnr_status tnr_op_submit(tnr_op *op) {
+  tnr_record_submit(op);
   tnr_status status = tnr_dispatcher_put_op(op->future.runtime, op);
   if (status == TNR_OK)
     return TNR_OK;
   tnr_error_raise_at(op->def->name, tnr_op_site(op), status, "%s", tnr_dispatcher_refusal(status));
+  tnr_record_refused(op, status);
   tnr_op_give_up(op);
   return status;
 }
@@ -263,6 +266,7 @@ void tnr_op_resolve(tnr_op *op) {
   if (op->exec)
     place(op);
   await_inputs(op);
+  tnr_record_resolve(op);
   one_less(op);
 }
 
@@ -292,6 +296,7 @@ static void launch(tnr_op *op) {
     return;
   }
   op->stage = TNR_OP_LAUNCHED;
+  tnr_record_launch(op);
   op->parts_left = (uint8_t)op->exec->count;
   /* relaxed: whoever looks has seen a later launch, published after this */
   atomic_store_explicit(&op->parts_running, op->parts_left, memory_order_relaxed);
@@ -398,6 +403,14 @@ static tnr_status create_movement(tnr_op *op, tnr_operands *in, tnr_object **out
   return TNR_OK;
 }
 
+/* What uses them later can tell in a recording where they came from. */
+static void number_outputs(const tnr_op *op, tnr_object *result) {
+  result->number = op->future.object.number;
+  const tnr_tuple *tuple = (const tnr_tuple *)result;
+  for (int i = 0; op->future.tuple && i < tuple->count; i++)
+    tuple->tensors[i]->object.number = op->future.object.number;
+}
+
 /* `plan` is NULL for movements. True when the dispatcher has to be told. */
 static bool create(tnr_op *op, const tnr_plan *plan, tnr_operands *in) {
   tnr_fault fault;
@@ -409,10 +422,12 @@ static bool create(tnr_op *op, const tnr_plan *plan, tnr_operands *in) {
     return false;
   }
   const tnr_mesh *mesh = plan ? in->tensors[0]->mesh : ((tnr_tensor *)result)->mesh;
+  number_outputs(op, result);
   return tnr_future_create(&op->future, result, mesh);
 }
 
 tnr_status tnr_op_create_now(tnr_op *op) {
+  uint64_t since = tnr_record_plain(op);
   tnr_operands in;
   tnr_fault fault;
   tnr_plan *plan = NULL;
@@ -430,6 +445,7 @@ tnr_status tnr_op_create_now(tnr_op *op) {
     tnr_op_fail(op, &fault);
   tnr_plan_destroy(plan);
   tnr_operands_finish(&in);
+  tnr_record_create(op, since);
   return has_failed(op) ? TNR_EINVAL : TNR_OK;
 }
 
@@ -516,10 +532,13 @@ static bool execute(tnr_worker *worker, tnr_op_part *part, tnr_plan *plan, tnr_o
   bool slow = !plan || !plan->quick;
   if (slow)
     tnr_worker_flush(worker);
-  if (plan)
+  if (plan) {
+    tnr_record_execute(part, plan);
     status = run_program(lane, op, piece, plan, in, &fault);
-  else
+  } else {
+    tnr_record_move(part, in->tensors[0], (tnr_tensor *)op->future.result);
     tnr_movement_run(lane->device, in->tensors[0], (tnr_tensor *)op->future.result, piece);
+  }
   if (status != TNR_OK)
     tnr_op_fail(op, &fault);
   return slow;
@@ -578,6 +597,7 @@ void tnr_op_run(tnr_runtime *runtime, tnr_worker *worker, void *item) {
     tnr_future_set_error(&part->op->future, runtime->aborted);
   if (runtime->worker_waits)
     wait_for_others(worker, part->op);
+  tnr_record_take_up(runtime, worker);
   if (!has_failed(part->op))
     slow = create_and_execute(worker, part);
   if (has_failed(part->op))
@@ -586,6 +606,7 @@ void tnr_op_run(tnr_runtime *runtime, tnr_worker *worker, void *item) {
     atomic_fetch_sub_explicit(&part->op->parts_running, 1, memory_order_release);
 
   /* ---- signal ---- */
+  tnr_record_ran(part);
   tnr_worker_give_back(worker, part);
   if (slow)
     tnr_worker_flush(worker);
@@ -648,6 +669,7 @@ static void complete(tnr_op *op) {
   tnr_count(&runtime->completed);
   if (has_failed(op))
     tnr_count(&runtime->failed);
+  tnr_record_complete(op);
   finish_outputs(op);
   tnr_future_complete(&op->future);
   close_epochs(op);
@@ -675,6 +697,7 @@ void tnr_op_fail(tnr_op *op, const tnr_fault *fault) {
       .input_count = tnr_operands_descs(op, inputs, SHOWN_MAX),
   };
   tnr_error *error = tnr_error_new(&context, fault);
+  tnr_record_failed(op, fault);
   tnr_future_set_error(&op->future, error);
   tnr_object_release(tnr_error_object(error));
 }

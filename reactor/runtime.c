@@ -5,6 +5,7 @@
 
 #include "dispatcher.h"
 #include "error.h"
+#include "record.h"
 #include "thread.h"
 #include "trace.h"
 #include "wait.h"
@@ -419,10 +420,14 @@ static tnr_status sync_end(tnr_wait *wait) {
 }
 
 static tnr_status sync_lane(tnr_runtime *runtime, tnr_lane *lane) {
+  uint64_t since = tnr_record_now(runtime);
   tnr_wait *nowhere = sync_begin(runtime, &runtime->nowhere);
   tnr_wait *here = nowhere ? sync_begin(runtime, lane) : NULL;
   tnr_status status = sync_end(nowhere);
-  return status == TNR_OK ? sync_end(here) : status;
+  if (status == TNR_OK)
+    status = sync_end(here);
+  tnr_record_synchronized(runtime, since);
+  return status;
 }
 
 tnr_status tnr_synchronize_device(tnr_device *device) {

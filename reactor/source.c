@@ -130,6 +130,7 @@ tnr_future *tnr_source_new(tnr_object *of) {
   }
   tnr_future_init(&made->future, &tnr_source_class, runtime, of->class == &tnr_tuple_class, 1);
   made->message.handle = source_arrives;
+  made->future.object.number = of->number;
   tnr_object_retain(of);
   (void)tnr_future_create(&made->future, of, mesh_of_result(of));
   made->future.created_told = true;

@@ -3,6 +3,7 @@
 #include "call.h"
 #include "dispatcher.h"
 #include "error.h"
+#include "record.h"
 #include "scope.h"
 #include "source.h"
 #include "thread.h"
@@ -26,9 +27,13 @@ static void registration_destroy(registration *made) {
   tnr_object_release(&future->object);
 }
 
+static void end_wait(tnr_value future, void *user);
+
 static void call_back(tnr_listener *listener) {
   registration *made = (registration *)listener;
+  uint64_t since = made->fn == end_wait ? 0 : tnr_record_now(made->future->runtime);
   made->fn(tnr_future_value(made->future), made->user);
+  tnr_record_callback(made->future, since);
   made->future->runtime->in_flight--;
   registration_destroy(made);
 }
@@ -273,7 +278,10 @@ static tnr_status wait_for(tnr_future *future, tnr_moment moment, int64_t timeou
     if (timeout_ns <= 0)
       return tnr_error_raise(TNR_ETIMEDOUT, "the future is not %s yet",
                              moment == TNR_CREATED ? "created" : "complete");
+    uint64_t since = tnr_record_now(future->runtime);
     tnr_status status = block(future, moment, tnr_deadline_after(timeout_ns));
+    tnr_record_wait(tnr_future_source(future),
+                    moment == TNR_CREATED ? TNR_TRACE_FOR_CREATED : TNR_TRACE_FOR_COMPLETE, since);
     if (status != TNR_OK)
       return status;
   }
