@@ -16,7 +16,9 @@ tnr_derived *tnr_derived_first(tnr_derived_list *list) {
 }
 
 void tnr_derived_finish(tnr_derived_list *list) {
-  tnr_derived *derived = atomic_exchange(&list->first, NULL);
+  /* Relaxed: whoever destroys the storage has seen all of its uses. */
+  tnr_derived *derived = atomic_load_explicit(&list->first, memory_order_relaxed);
+  atomic_store_explicit(&list->first, NULL, memory_order_relaxed);
   while (derived != NULL) {
     tnr_derived *next = derived->next;
     derived->destroy(derived);

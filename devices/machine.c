@@ -50,7 +50,7 @@ static tnr_status device_create(tnr_machine *machine, const tnr_machine_plan *pl
                                 const struct tnr_device_plan *place, int index, tnr_device **out,
                                 tnr_fault *fault) {
   tnr_status status = tnr_fail(fault, TNR_ENOMEM, "out of memory for a device");
-  tnr_device *device = aligned_alloc(64, (sizeof *device + 63) / 64 * 64);
+  tnr_device *device = aligned_alloc(_Alignof(tnr_device), sizeof *device);
   if (!device)
     return status;
   memset(device, 0, sizeof *device);

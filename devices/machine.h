@@ -32,7 +32,7 @@ struct tnr_device {
   tnr_worker worker;              /* unused for the host */
 
   /* atomic, relaxed: written by the worker alone, read by whoever asks */
-  _Atomic uint64_t program_hits, program_misses, program_evictions, program_entries;
+  _Alignas(64) _Atomic uint64_t program_hits, program_misses, program_evictions, program_entries;
 };
 
 struct tnr_machine {

@@ -3,6 +3,7 @@
 #define TENOR_OBJECT_H
 
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 typedef struct tnr_object tnr_object;
@@ -31,11 +32,21 @@ static inline void tnr_object_retain(tnr_object *object) {
   atomic_fetch_add_explicit(&object->refs, 1, memory_order_relaxed);
 }
 
-static inline void tnr_object_release(tnr_object *object) {
-  /* acquire-release: pairs with the other threads' releases, so that destroy sees all that they
-   * did with the object */
-  if (atomic_fetch_sub_explicit(&object->refs, 1, memory_order_acq_rel) == 1)
+/* Gives `count` of `refs` back; true when none is left. */
+static inline bool tnr_refs_drop(_Atomic uint32_t *refs, uint32_t count) {
+  /* acquire: pairs with the other threads' releases below, so that whoever destroys sees all that
+   * they did. Who holds all references is the only one who could take another: no need to write */
+  return atomic_load_explicit(refs, memory_order_acquire) == count ||
+         atomic_fetch_sub_explicit(refs, count, memory_order_acq_rel) == count;
+}
+
+static inline void tnr_object_release_many(tnr_object *object, uint32_t count) {
+  if (tnr_refs_drop(&object->refs, count))
     object->class->destroy(object);
+}
+
+static inline void tnr_object_release(tnr_object *object) {
+  tnr_object_release_many(object, 1);
 }
 
 #endif

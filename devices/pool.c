@@ -1,9 +1,10 @@
 #include "pool.h"
 
 #include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
 
-enum { BATCH_BYTES = 16 << 10 };
+enum { BATCH_BYTES = TNR_POOL_BATCH * TNR_POOL_TINY_MAX };
 enum { CHUNK_BYTES_MIN = 128 << 10, CHUNK_BYTES_MAX = 4 << 20, HUGE_PAGE = 2 << 20 };
 
 _Static_assert(CHUNK_BYTES_MIN >= TNR_POOL_SMALL_MAX + TNR_POOL_ALIGNMENT,
@@ -17,6 +18,18 @@ _Thread_local tnr_thread_slot tnr_this_thread;
 typedef struct tnr_pool_chunk {
   struct tnr_pool_chunk *next;
 } tnr_pool_chunk;
+
+/* Free blocks on their way from cache to cache: the first lists as many others as it has room for,
+ * and then the first of the next group. */
+typedef struct tnr_batch {
+  struct tnr_batch *next_batch; /* of the first group of a batch */
+  struct tnr_batch *next_group;
+  void *others[];
+} tnr_batch;
+
+typedef struct tnr_large_block {
+  struct tnr_large_block *next;
+} tnr_large_block;
 
 /* Four classes a doubling above 1 KiB: 1280, 1536, 1792, 2048, 2560, … */
 static int bin_of(size_t bytes) {
@@ -34,10 +47,8 @@ static size_t bin_bytes(int bin) {
 }
 
 static uint32_t batch_blocks(int bin) {
-  if (bin < BATCH_BYTES / TNR_POOL_TINY_BATCH / 64)
-    return TNR_POOL_TINY_BATCH;
   size_t blocks = BATCH_BYTES / bin_bytes(bin);
-  return blocks > TNR_POOL_TINY_BATCH ? TNR_POOL_TINY_BATCH : blocks ? (uint32_t)blocks : 1;
+  return blocks > TNR_POOL_BATCH ? TNR_POOL_BATCH : blocks ? (uint32_t)blocks : 1;
 }
 
 static void *system_alloc(size_t bytes) {
@@ -93,6 +104,16 @@ static void note_peak(tnr_pool *pool, int64_t coming_bytes) {
     pool->peak_bytes = live;
 }
 
+/* With the lock held: the same for small blocks, where looking would cost more than carving. The
+ * peak may miss a 64th of the pool. */
+static void note_carving(tnr_pool *pool, size_t bytes) {
+  pool->carved_bytes += bytes;
+  if (pool->carved_bytes < pool->reserved_bytes / 64)
+    return;
+  pool->carved_bytes = 0;
+  note_peak(pool, (int64_t)bytes);
+}
+
 /* ---- blocks from the system ---- */
 
 /* With the lock held. */
@@ -110,54 +131,81 @@ static bool grow(tnr_pool *pool) {
   return true;
 }
 
-/* With the lock held. What is left of the old chunk when the new one comes is given up: it is less
- * than one block. */
-static tnr_block *carve(tnr_pool *pool, int bin, uint32_t wanted, uint32_t *count) {
-  size_t bytes = bin_bytes(bin);
+/* With the lock held: puts never used blocks into an empty bin, so that they are handed out in the
+ * order of their addresses. What is left of the old chunk when the new one comes is given up: it is
+ * less than one block. */
+static bool carve(tnr_pool *pool, tnr_pool_cache *cache, int index) {
+  size_t bytes = bin_bytes(index);
+  uint32_t wanted = batch_blocks(index);
+  note_carving(pool, wanted * bytes);
   if ((size_t)(pool->chunk_end - pool->chunk) < bytes && !grow(pool))
-    return NULL;
-  tnr_block *first = NULL, **last = &first;
-  for (*count = 0; *count < wanted && (size_t)(pool->chunk_end - pool->chunk) >= bytes; ++*count) {
-    *last = (tnr_block *)pool->chunk;
-    (*last)->next_batch = TNR_BLOCK_NEVER_USED;
-    last = &(*last)->next;
-    pool->chunk += bytes;
-  }
-  *last = NULL;
-  return first;
-}
-
-static bool refill(tnr_pool *pool, tnr_pool_cache *cache, int bin) {
-  uint32_t count = batch_blocks(bin);
-  pthread_mutex_lock(&pool->lock);
-  tnr_block *batch = pool->batches[bin];
-  if (batch) {
-    pool->batches[bin] = batch->next_batch;
-    batch->next_batch = NULL;
-  } else {
-    note_peak(pool, (int64_t)bin_bytes(bin));
-    batch = carve(pool, bin, count, &count);
-  }
-  pthread_mutex_unlock(&pool->lock);
-  if (!batch)
     return false;
-  cache->bins[bin].free = batch;
-  cache->bins[bin].count = count;
+  size_t left = (size_t)(pool->chunk_end - pool->chunk) / bytes;
+  tnr_pool_bin *bin = &cache->bins[index];
+  bin->count = bin->unused = left < wanted ? (uint32_t)left : wanted;
+  for (uint32_t i = bin->count; i-- > 0; pool->chunk += bytes)
+    cache->blocks[index][i] = pool->chunk;
   return true;
 }
 
-/* Moves one batch out of a cache that has two. */
-static void spill(tnr_pool *pool, tnr_pool_cache *cache, int bin) {
-  uint32_t count = batch_blocks(bin);
-  tnr_block *batch = cache->bins[bin].free, *last = batch;
-  for (uint32_t i = 1; i < count; i++)
-    last = last->next;
-  cache->bins[bin].free = last->next;
-  cache->bins[bin].count -= count;
-  last->next = NULL;
+static uint32_t group_blocks(size_t bytes, uint32_t left) {
+  uint32_t room = (uint32_t)((bytes - sizeof(tnr_batch)) / sizeof(void *)) + 1;
+  return left < room ? left : room;
+}
+
+static tnr_batch *pack(void *const *blocks, uint32_t count, size_t bytes) {
+  tnr_batch *first = blocks[0];
+  for (uint32_t at = 0, blocks_here; at < count; at += blocks_here) {
+    tnr_batch *group = blocks[at];
+    blocks_here = group_blocks(bytes, count - at);
+    memcpy(group->others, &blocks[at + 1], (blocks_here - 1) * sizeof *blocks);
+    group->next_group = at + blocks_here < count ? blocks[at + blocks_here] : NULL;
+  }
+  return first;
+}
+
+static void unpack(tnr_batch *group, void **blocks, uint32_t count, size_t bytes) {
+  for (uint32_t at = 0, blocks_here; at < count; at += blocks_here, group = group->next_group) {
+    blocks_here = group_blocks(bytes, count - at);
+    blocks[at] = group;
+    memcpy(&blocks[at + 1], group->others, (blocks_here - 1) * sizeof *blocks);
+  }
+}
+
+static tnr_batch *take_batch(tnr_pool *pool, int bin) {
+  tnr_batch *batch = pool->batches[bin];
+  if (batch)
+    pool->batches[bin] = batch->next_batch;
+  return batch;
+}
+
+/* Fills an empty bin. */
+static bool refill(tnr_pool *pool, tnr_pool_cache *cache, int index) {
+  uint32_t count = batch_blocks(index);
   pthread_mutex_lock(&pool->lock);
-  batch->next_batch = pool->batches[bin];
-  pool->batches[bin] = batch;
+  tnr_batch *batch = take_batch(pool, index);
+  bool carved = !batch && carve(pool, cache, index);
+  pthread_mutex_unlock(&pool->lock);
+  if (!batch)
+    return carved;
+  unpack(batch, cache->blocks[index], count, bin_bytes(index));
+  cache->bins[index].count = count;
+  cache->bins[index].unused = 0;
+  return true;
+}
+
+/* Makes room in a full bin: what was freed last may still be in this CPU's cache, and stays. */
+static void spill(tnr_pool *pool, tnr_pool_cache *cache, int index) {
+  uint32_t count = batch_blocks(index);
+  tnr_pool_bin *bin = &cache->bins[index];
+  void **blocks = cache->blocks[index];
+  tnr_batch *batch = pack(blocks, count, bin_bytes(index));
+  bin->count -= count;
+  bin->unused = bin->unused > count ? bin->unused - count : 0;
+  memmove(blocks, blocks + count, bin->count * sizeof *blocks);
+  pthread_mutex_lock(&pool->lock);
+  batch->next_batch = pool->batches[index];
+  pool->batches[index] = batch;
   pthread_mutex_unlock(&pool->lock);
 }
 
@@ -176,22 +224,22 @@ static tnr_pool_shard *shard_of(tnr_pool *pool) {
 
 /* ---- small blocks ---- */
 
-static void *small_alloc(tnr_pool *pool, tnr_pool_cache *cache, int bin) {
-  if (!cache->bins[bin].free && !refill(pool, cache, bin))
+static void *small_alloc(tnr_pool *pool, tnr_pool_cache *cache, int index) {
+  if (cache->bins[index].count == 0 && !refill(pool, cache, index))
     return NULL;
-  return tnr_pool_bin_take(&cache->bins[bin], bin_bytes(bin));
+  return tnr_pool_take(cache, (unsigned)index);
 }
 
-static void small_free(tnr_pool *pool, tnr_pool_cache *cache, int bin, void *freed) {
-  tnr_pool_bin_put(&cache->bins[bin], freed);
-  if (cache->bins[bin].count >= 2 * batch_blocks(bin))
-    spill(pool, cache, bin);
+static void small_free(tnr_pool *pool, tnr_pool_cache *cache, int index, void *freed) {
+  if (cache->bins[index].count == 2 * batch_blocks(index))
+    spill(pool, cache, index);
+  tnr_pool_put(cache, (unsigned)index, freed);
 }
 
 /* ---- blocks straight from the system ---- */
 
 static void *take_large(tnr_pool *pool, int bin) {
-  tnr_block *found = pool->large[bin];
+  tnr_large_block *found = pool->large[bin];
   if (found) {
     pool->large[bin] = found->next;
     pool->large_free_bytes -= bin_bytes(bin);
@@ -224,7 +272,7 @@ static void *large_alloc(tnr_pool *pool, int bin) {
 }
 
 static void large_free(tnr_pool *pool, int bin, void *block) {
-  tnr_block *freed = block;
+  tnr_large_block *freed = block;
   size_t bytes = bin_bytes(bin);
   pthread_mutex_lock(&pool->lock);
   pool->large_live--;
@@ -265,7 +313,7 @@ static void *alloc_shared(tnr_pool *pool, int bin) {
   return taken;
 }
 
-void *tnr_pool_alloc_slow(tnr_pool *pool, size_t bytes) {
+static void *alloc_any(tnr_pool *pool, size_t bytes) {
   if (too_large(bytes))
     return NULL;
   int bin = bin_of(bytes);
@@ -273,6 +321,29 @@ void *tnr_pool_alloc_slow(tnr_pool *pool, size_t bytes) {
   if (!own)
     return alloc_shared(pool, bin);
   return is_small(bin) ? small_alloc(pool, own, bin) : large_alloc(pool, bin);
+}
+
+/* The usual case of an application thread: a handle, and there is one in the shard. */
+static void *alloc_handle(tnr_pool *pool, size_t untouched, size_t bytes) {
+  tnr_pool_shard *shard = shard_of(pool);
+  unsigned bin = tnr_pool_tiny_bin(bytes);
+  void *taken = NULL;
+  tnr_spin_lock(&shard->lock);
+  /* relaxed: closed changes only while this lock is held */
+  if (shard->cache.bins[bin].count > 0 &&
+      !atomic_load_explicit(&pool->closed, memory_order_relaxed)) {
+    taken = tnr_pool_take(&shard->cache, bin);
+    tnr_pool_prefetch(&shard->cache, bin, untouched, bytes);
+  }
+  tnr_spin_unlock(&shard->lock);
+  return taken;
+}
+
+void *tnr_pool_alloc_slow(tnr_pool *pool, size_t untouched, size_t bytes) {
+  void *taken = NULL;
+  if (!TNR_POOL_PASS_THROUGH && bytes <= TNR_POOL_TINY_MAX && !own_cache(pool))
+    taken = alloc_handle(pool, untouched, bytes);
+  return taken ? taken : alloc_any(pool, bytes);
 }
 
 /* acquire-release: whoever takes the count to zero must see all other threads done with the pool */
@@ -309,16 +380,19 @@ void tnr_pool_free_slow(tnr_pool *pool, void *freed, size_t bytes) {
 
 tnr_status tnr_pool_init(tnr_pool *pool, const void *group, int slots) {
   *pool = (tnr_pool){.group = group, .slots = slots, .chunk_size = CHUNK_BYTES_MIN};
-  pool->caches = calloc((size_t)slots, sizeof *pool->caches);
-  if (!pool->caches)
+  /* from calloc, so that what is never used takes no memory; aligned by hand */
+  pool->caches_block = calloc(1, (size_t)slots * sizeof *pool->caches + TNR_CACHE_LINE);
+  if (!pool->caches_block)
     return TNR_ENOMEM;
+  uintptr_t address = (uintptr_t)pool->caches_block + TNR_CACHE_LINE - 1;
+  pool->caches = (tnr_pool_cache *)(address / TNR_CACHE_LINE * TNR_CACHE_LINE);
   pthread_mutex_init(&pool->lock, NULL);
   return TNR_OK;
 }
 
 void tnr_pool_finish(tnr_pool *pool) {
   for (int bin = 0; bin < TNR_POOL_LARGE_BINS; bin++)
-    for (tnr_block *block = pool->large[bin], *next; block; block = next) {
+    for (tnr_large_block *block = pool->large[bin], *next; block; block = next) {
       next = block->next;
       free(block);
     }
@@ -327,7 +401,7 @@ void tnr_pool_finish(tnr_pool *pool) {
     free(chunk);
   }
   pthread_mutex_destroy(&pool->lock);
-  free(pool->caches);
+  free(pool->caches_block);
 }
 
 void tnr_pool_close(tnr_pool *pool, void (*on_empty)(void *user), void *user) {

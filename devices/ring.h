@@ -7,12 +7,14 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "cache_line.h"
+
 enum { TNR_RING_SIZE = 2048 }; /* a power of two */
 
 /* Fields of each side stand on cache lines of their own. */
 typedef struct tnr_ring {
   _Alignas(64) _Atomic uint32_t tail; /* atomic: written by the producer, read by both */
-  uint32_t pushed;                    /* producer only: tail when all is published */
+  _Alignas(64) uint32_t pushed;       /* producer only: tail when all is published */
   _Alignas(64) _Atomic uint32_t head; /* atomic: written by the consumer; unread by the producer */
   uint32_t seen;                      /* consumer only: the tail last seen */
   _Alignas(64) void *slots[TNR_RING_SIZE]; /* a slot belongs to the consumer once published */
@@ -20,6 +22,10 @@ typedef struct tnr_ring {
 
 /* Producer. The caller knows that there is room: whoever uses a ring bounds what is in it. */
 static inline void tnr_ring_push(tnr_ring *ring, void *item) {
+  enum { SLOTS_A_LINE = 64 / sizeof(void *) };
+  if (ring->pushed % SLOTS_A_LINE ==
+      0) /* the consumer's CPU has had it since the last time round */
+    tnr_prefetch(&ring->slots[(ring->pushed + 2 * SLOTS_A_LINE) % TNR_RING_SIZE]);
   ring->slots[ring->pushed++ % TNR_RING_SIZE] = item;
 }
 

@@ -4,6 +4,7 @@
 
 #include <tenor/tensor.h>
 
+#include "cache_line.h"
 #include "derived.h"
 #include "machine.h"
 #include "object.h"
@@ -37,15 +38,23 @@ typedef struct tnr_storage {
   tnr_derived_list derived; /* any thread */
 } tnr_storage;
 
+/* What the dispatcher looks at comes first, on two cache lines. */
 struct tnr_tensor {
   tnr_object object;
-  tnr_desc desc;        /* immutable after create; the whole tensor */
-  int32_t shard_dim;    /* immutable after create; -1: not sharded */
   const tnr_mesh *mesh; /* immutable after create */
   tnr_storage **parts;  /* [mesh->count]; immutable after create */
   tnr_storage *part;    /* what parts points to where there is one */
   tnr_storage own;      /* used by the first part unless storage is shared */
+  int32_t shard_dim;    /* immutable after create; -1: not sharded */
+  tnr_desc desc;        /* immutable after create; the whole tensor */
 };
+
+/* A tensor or tuple, or NULL, that another CPU has written and the dispatcher is about to finish.
+ */
+static inline void tnr_tensor_prefetch(const tnr_object *made) {
+  tnr_prefetch(made);
+  tnr_prefetch((const char *)made + 64);
+}
 
 struct tnr_tuple {
   tnr_object object;

@@ -43,8 +43,7 @@ static void storage_destroy(tnr_storage *storage) {
 }
 
 static void storage_release(tnr_storage *storage) {
-  /* acquire-release: as in tnr_object_release */
-  if (atomic_fetch_sub_explicit(&storage->refs, 1, memory_order_acq_rel) == 1)
+  if (tnr_refs_drop(&storage->refs, 1))
     storage_destroy(storage);
 }
 

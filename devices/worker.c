@@ -34,7 +34,7 @@ static bool find_work_soon(tnr_worker *worker) {
     return false;
   int64_t end = tnr_now_ns() + worker->spin_ns;
   do {
-    for (int i = 0; i < 16; i++) {
+    for (int i = 0; i < worker->looks; i++) {
       if (tnr_ring_look(&worker->queue))
         return true;
       tnr_cpu_relax();
@@ -79,6 +79,7 @@ tnr_status tnr_worker_start(tnr_worker *worker, const tnr_worker_duty *duty, tnr
   worker->name = name;
   worker->slot = slot;
   worker->spin_ns = spin_ns;
+  worker->looks = tnr_parker_looks();
   return pthread_create(&worker->thread, NULL, worker_main, worker) == 0 ? TNR_OK : TNR_ESYSTEM;
 }
 

@@ -26,12 +26,13 @@ struct tnr_worker {
   tnr_worker_duty duty; /* immutable after create */
   const char *name;     /* immutable after create: the thread's, for debuggers and profilers */
   int64_t spin_ns;      /* immutable after create */
+  int looks;            /* immutable after create: tnr_parker_looks */
   tnr_thread_slot slot; /* immutable after create */
   pthread_t thread;     /* immutable after create */
   tnr_ring queue;       /* dispatcher → worker */
   tnr_ring done;        /* worker → dispatcher */
-  tnr_parker parker;    /* the worker sleeps, the dispatcher wakes */
-  atomic_bool stop;     /* atomic */
+  _Alignas(64) tnr_parker parker; /* the worker sleeps, the dispatcher wakes */
+  atomic_bool stop;               /* atomic */
 };
 
 /* How many items may be in the worker's hands at once: each takes one place in `queue`, and up to

@@ -49,6 +49,8 @@ static bool add(tnr_arguments *arguments, tnr_object *handle) {
 
 static bool add_laid_out(tnr_arguments *arguments, tnr_object *handle) {
   bool fits = true;
+  if (handle->class == &tnr_op_class || handle->class == &tnr_tensor_class) /* most are */
+    return add(arguments, handle);
   if (handle->class == &tnr_tuple_class) {
     const tnr_tuple *tuple = (tnr_tuple *)handle;
     for (int i = 0; i < tuple->count && fits; i++)

@@ -305,11 +305,17 @@ static tnr_value defer(const invocation *of, const tnr_composite_def *def, const
 
 /* ---- calls ---- */
 
+static bool is_known(tnr_value value) {
+  tnr_desc desc;
+  return tnr_passed_value(value, TNR_CREATED) ||
+         (tnr_value_desc(value, &desc) && tnr_value_mesh(value));
+}
+
 /* What has failed has no shape either: its error takes the same way as if it came later. */
 static bool has_to_wait(const tnr_composite_def *def, const tnr_value *in, int count) {
   if (def->needs_shapes)
     for (int i = 0; i < count; i++)
-      if (is_future(in[i]) && (!tnr_passed_value(in[i], TNR_CREATED) || tnr_value_error(in[i])))
+      if (is_future(in[i]) && (!is_known(in[i]) || tnr_value_error(in[i])))
         return true;
   return false;
 }

@@ -12,11 +12,7 @@
 
 /* How much of each queue one turn takes: what is touched twice in a turn is still in the cache
  * then, and none waits long for another. */
-enum { SUBMISSIONS_A_TURN = 64, SIGNALS_A_TURN = 64, PREFETCH_AHEAD = 4 };
-
-bool tnr_on_dispatcher(const tnr_runtime *runtime) {
-  return tnr_thread_here()->dispatcher_of == runtime;
-}
+enum { SUBMISSIONS_A_TURN = 64, SIGNALS_A_TURN = 64, LETTERS_A_TURN = 64, PREFETCH_AHEAD = 4 };
 
 /* ---- into the inbox: any thread ---- */
 
@@ -67,7 +63,12 @@ bool tnr_dispatcher_takes(const tnr_runtime *runtime) {
 }
 
 tnr_status tnr_dispatcher_put_op(tnr_runtime *runtime, tnr_op *op) {
-  return put_result(runtime, tnr_inbox_put_op(&runtime->inbox, op, may_submit_late(runtime)));
+  tnr_inbox_result result = tnr_inbox_put_op(&runtime->inbox, op, false);
+  if (result == TNR_INBOX_TAKEN)
+    return TNR_OK;
+  if (result == TNR_INBOX_CLOSED && may_submit_late(runtime))
+    result = tnr_inbox_put_op(&runtime->inbox, op, true);
+  return put_result(runtime, result);
 }
 
 tnr_status tnr_dispatcher_put_message(tnr_runtime *runtime, tnr_message *message) {
@@ -81,25 +82,26 @@ tnr_status tnr_dispatcher_put_always(tnr_runtime *runtime, tnr_message *message)
 
 /* ---- one turn: dispatcher ---- */
 
-static void take_signals_of(tnr_runtime *runtime, tnr_worker *worker) {
+static void take_signals_of(tnr_lane *lane) {
+  tnr_worker *worker = &lane->device->worker;
   uint32_t waiting = tnr_ring_look(&worker->done);
   if (waiting > 0)
-    tnr_record_batch(runtime);
+    tnr_record_batch(lane->device->machine->runtime);
   for (int taken = 0; waiting > 0 && taken < SIGNALS_A_TURN; waiting--, taken++) {
-    tnr_op_prefetch(tnr_ring_peek(&worker->done, PREFETCH_AHEAD));
-    tnr_op_take_signal(runtime, tnr_ring_pop(&worker->done));
+    tnr_op_item_prefetch(tnr_ring_peek(&worker->done, PREFETCH_AHEAD));
+    tnr_op_take_signal(lane, (tnr_op_item)tnr_ring_pop(&worker->done));
   }
 }
 
 /* worker → dispatcher: activates the completion events of what has finished. */
 static void take_signals(tnr_runtime *runtime) {
   for (int i = 0; i < runtime->machine.count; i++)
-    take_signals_of(runtime, &runtime->machine.devices[i]->worker);
+    take_signals_of(&runtime->lanes[i]);
 }
 
 static void prefetch_submission(uintptr_t item) {
   if (item && !(item & 1))
-    tnr_op_prefetch(&((tnr_op *)item)->part);
+    tnr_op_prefetch((tnr_op *)item);
 }
 
 /* any thread → dispatcher */
@@ -116,8 +118,17 @@ static bool take_submissions(tnr_runtime *runtime) {
       ((tnr_message *)(item - 1))->handle((tnr_message *)(item - 1));
     else
       tnr_op_resolve((tnr_op *)item);
+    tnr_op_launch_ready(runtime); /* so that the next one finds what it needs on the queue */
   }
   return item != 0;
+}
+
+/* any thread → dispatcher: what waited for what had passed already, and other letters. */
+static void take_mail(tnr_runtime *runtime) {
+  if (!tnr_mailbox_has_letters(&runtime->mail))
+    return;
+  tnr_record_batch(runtime);
+  (void)tnr_mailbox_deliver(&runtime->mail, LETTERS_A_TURN, INT64_MAX);
 }
 
 /* Completion events fire: callbacks run, dependents are resolved. */
@@ -151,8 +162,9 @@ static bool find_work_soon(tnr_runtime *runtime) {
     return false;
   int64_t end = tnr_now_ns() + runtime->spin_ns;
   do {
-    for (int i = 0; i < 16; i++) {
-      if (has_signals(runtime) || tnr_inbox_is_ripe(&runtime->inbox))
+    for (int i = 0; i < runtime->looks; i++) {
+      if (has_signals(runtime) || tnr_mailbox_has_letters(&runtime->mail) ||
+          tnr_inbox_is_ripe(&runtime->inbox))
         return true;
       tnr_cpu_relax();
     }
@@ -178,7 +190,8 @@ static bool is_over(tnr_runtime *runtime) {
     return false;
   if (!runtime->aborting && atomic_load_explicit(&runtime->abort, memory_order_acquire))
     take_back_launches(runtime);
-  return runtime->in_flight == 0 && tnr_inbox_is_empty(&runtime->inbox);
+  return tnr_promises_end(runtime) && runtime->in_flight == 0 &&
+         tnr_inbox_is_empty(&runtime->inbox) && tnr_mailbox_close(&runtime->mail);
 }
 
 /* Sleeps in the event base until there is something to do. */
@@ -192,7 +205,7 @@ static void rest(tnr_runtime *runtime) {
   }
   tnr_parker_prepare(&runtime->sleep);
   if (!is_over(runtime) && tnr_inbox_sleep(&runtime->inbox)) {
-    if (!has_signals(runtime) && !has_events(runtime))
+    if (!has_signals(runtime) && !has_events(runtime) && !tnr_mailbox_has_letters(&runtime->mail))
       (void)event_base_loop(runtime->base, EVLOOP_ONCE);
     tnr_inbox_awake(&runtime->inbox);
   }
@@ -216,13 +229,17 @@ static void *dispatcher_main(void *argument) {
   while (!is_over(runtime)) {
     tnr_record_turn(runtime);
     take_signals(runtime);
+    take_mail(runtime);
     bool more = take_submissions(runtime);
     tnr_op_launch_ready(runtime);
     fire_events(runtime);
+    tnr_op_drop_inputs(runtime);
+    tnr_mailbox_raise_all(runtime);
     publish_launches(runtime);
     if (!more)
       rest(runtime);
   }
+  tnr_mailbox_raise_all(runtime);
   return NULL;
 }
 

@@ -1,5 +1,6 @@
 #include "future.h"
 
+#include "continuation.h"
 #include "error.h"
 #include "op.h"
 
@@ -128,21 +129,6 @@ bool tnr_future_add_waiter(tnr_future *future, tnr_waiter *waiter, tnr_waits_for
   return true;
 }
 
-bool tnr_future_remove_waiter(tnr_future *future, const tnr_waiter *waiter) {
-  tnr_waiter *before = future->last_waiter;
-  if (!before)
-    return false;
-  while (before->next != waiter) {
-    before = before->next;
-    if (before == future->last_waiter)
-      return false;
-  }
-  before->next = waiter->next;
-  if (future->last_waiter == waiter)
-    future->last_waiter = before == waiter ? NULL : before;
-  return true;
-}
-
 static void call_waiter(tnr_waiter *waiter) {
   if (waiter->input == TNR_WAITER_LISTENS) {
     tnr_listener *listener = (tnr_listener *)waiter;
@@ -180,6 +166,7 @@ void tnr_future_tell_created(tnr_future *future) {
     return;
   future->created_told = true;
   call_waiters(future, TNR_UNTIL_CREATED);
+  tnr_continuations_tell(future, TNR_CREATED);
 }
 
 void tnr_future_complete(tnr_future *future) {
@@ -189,6 +176,7 @@ void tnr_future_complete(tnr_future *future) {
     tnr_future_tell_created(future);
   }
   future->created_told = true;
-  set_state(future, TNR_FUTURE_COMPLETE);
+  set_state(future, TNR_FUTURE_COMPLETE); /* its order also counts for tnr_continuations_tell */
   call_waiters(future, TNR_UNTIL_COMPLETE);
+  tnr_continuations_tell(future, TNR_COMPLETE);
 }

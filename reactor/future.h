@@ -1,13 +1,14 @@
-/* The inside of futures: a result with two moments, and the chain of what waits for them. */
+/* The inside of futures: a result with two moments, and what waits for them. */
 #ifndef TENOR_REACTOR_FUTURE_H
 #define TENOR_REACTOR_FUTURE_H
 
 #include <stdatomic.h>
 
 #include <tenor/future.h>
-#include <tenor/runtime.h>
+#include <tenor/mailbox.h>
 
 #include "../devices/object.h"
+#include "../devices/spin.h"
 #include "../devices/storage.h"
 
 /* What a waiter waits for. LAUNCHED: the op is on its device's queue, and so are all that it needs,
@@ -49,11 +50,15 @@ struct tnr_future {
   tnr_object *result;             /* a tensor or tuple; written before state is CREATED */
   _Atomic(tnr_error *) error;     /* atomic: written once, retained */
   tnr_waiter *last_waiter;        /* dispatcher only: a ring; its next is the first */
+  tnr_letter *continuations;      /* guarded by lock: the newest first */
   _Atomic uint8_t state;          /* atomic: a tnr_future_state; never goes back */
-  atomic_bool tell_created;       /* atomic: the dispatcher has waiters for CREATED */
+  atomic_bool tell_created;       /* atomic: something waits for CREATED */
+  atomic_bool has_continuations;  /* atomic: or had once */
+  tnr_spin lock;                  /* of continuations */
   bool tuple;                     /* immutable after create: the result is a tuple */
   bool created_told;              /* dispatcher only: waiters for CREATED have been called */
   bool launched;                  /* dispatcher only: waiters for LAUNCHED have been called */
+  bool resolved; /* dispatcher only: of an op: what only the dispatcher writes in it is set */
 };
 
 /* Element `index` of a future of a tuple. Has no moments of its own. */
@@ -124,9 +129,6 @@ bool tnr_future_create(tnr_future *future, tnr_object *result, const tnr_mesh *m
 
 /* Adds a waiter to the chain. False when what it waits for has passed already: not added. */
 bool tnr_future_add_waiter(tnr_future *future, tnr_waiter *waiter, tnr_waits_for until);
-
-/* Takes a listener out of the chain again; false when it is not there. */
-bool tnr_future_remove_waiter(tnr_future *future, const tnr_waiter *waiter);
 
 void tnr_future_tell_launched(tnr_future *future);
 void tnr_future_tell_created(tnr_future *future);

@@ -4,7 +4,8 @@
 
 #include "../devices/parker.h"
 
-enum { CAPACITY_MIN = 256, BATCH = 64 };
+/* An array that has grown beyond KEPT_MAX in a rush is not kept after it. */
+enum { CAPACITY_MIN = 256, KEPT_MAX = 8192 };
 
 /* As long as a stream of 64 items takes to come in; much less than waking a thread. */
 static const int64_t BATCH_NS = 4000;
@@ -34,7 +35,8 @@ static tnr_inbox_result put(tnr_inbox *inbox, uintptr_t item, bool even_closed) 
     result = TNR_INBOX_NO_MEMORY;
   } else {
     inbox->items[inbox->count++] = item;
-    atomic_store_explicit(&inbox->hint, inbox->count, memory_order_relaxed);
+    if (inbox->count == 1 || inbox->count % TNR_INBOX_BATCH == 0)
+      atomic_store_explicit(&inbox->hint, inbox->count, memory_order_relaxed);
     if (inbox->asleep) {
       inbox->asleep = false;
       result = TNR_INBOX_TAKEN_WAKE;
@@ -70,12 +72,24 @@ static void take_over(tnr_inbox *inbox) {
 
 bool tnr_inbox_is_ripe(const tnr_inbox *inbox) {
   size_t waiting = atomic_load_explicit(&inbox->hint, memory_order_relaxed);
-  return waiting >= BATCH || (waiting > 0 && tnr_now_ns() - inbox->taken_when >= BATCH_NS);
+  return waiting >= TNR_INBOX_BATCH ||
+         (waiting > 0 && tnr_now_ns() - inbox->taken_when >= BATCH_NS);
+}
+
+static void drop_large(tnr_inbox *inbox) {
+  if (inbox->taken_capacity <= KEPT_MAX)
+    return;
+  free(inbox->taken);
+  inbox->taken = NULL;
+  inbox->taken_at = inbox->taken_count = inbox->taken_capacity = 0;
 }
 
 uintptr_t tnr_inbox_next(tnr_inbox *inbox) {
-  if (inbox->taken_at == inbox->taken_count && tnr_inbox_is_ripe(inbox))
-    take_over(inbox);
+  if (inbox->taken_at == inbox->taken_count) {
+    drop_large(inbox);
+    if (tnr_inbox_is_ripe(inbox))
+      take_over(inbox);
+  }
   return inbox->taken_at < inbox->taken_count ? inbox->taken[inbox->taken_at++] : 0;
 }
 

@@ -15,18 +15,23 @@ typedef struct tnr_message {
   void (*handle)(struct tnr_message *message);
 } tnr_message;
 
+enum { TNR_INBOX_BATCH = 64 };
+
 /* any thread → dispatcher. An array that grows; the dispatcher takes all of it at once and leaves
  * the one that it has emptied, so that the lock is held for a few instructions and each side works
  * on memory of its own. */
 typedef struct tnr_inbox {
-  tnr_spin lock;
+  _Alignas(64) tnr_spin lock;
   bool closed;      /* guarded by lock */
   bool asleep;      /* guarded by lock: the dispatcher wants an eventfd write for the next item */
   uintptr_t *items; /* guarded by lock: ops, and messages with their lowest bit set */
   size_t count, capacity; /* guarded by lock */
-  _Atomic size_t hint;    /* atomic, relaxed: count, for who looks without the lock */
 
-  int64_t taken_when;                           /* dispatcher only: CLOCK_MONOTONIC, ns */
+  /* On a cache line of its own, since the dispatcher looks often: atomic, relaxed: count as it was
+   * when it was last 0, 1 or a multiple of TNR_INBOX_BATCH. */
+  _Alignas(64) _Atomic size_t hint;
+
+  _Alignas(64) int64_t taken_when;              /* dispatcher only: CLOCK_MONOTONIC, ns */
   uintptr_t *taken;                             /* dispatcher only */
   size_t taken_at, taken_count, taken_capacity; /* dispatcher only */
 } tnr_inbox;

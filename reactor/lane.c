@@ -1,6 +1,7 @@
 #include "lane.h"
 
 #include "op.h"
+#include "record.h"
 
 void tnr_lane_init(tnr_lane *lane, tnr_device *device) {
   lane->device = device;
@@ -9,7 +10,7 @@ void tnr_lane_init(tnr_lane *lane, tnr_device *device) {
 
 static void hand_over(tnr_lane *lane, tnr_op_part *part) {
   enum { PUBLISH_EVERY = 64 };
-  tnr_ring_push(&lane->device->worker.queue, part);
+  tnr_ring_push(&lane->device->worker.queue, (void *)tnr_op_item_of(part));
   lane->unpublished = true;
   if (++lane->in_hand % PUBLISH_EVERY == 0)
     tnr_lane_publish(lane);
@@ -31,7 +32,10 @@ void tnr_lane_returned(tnr_lane *lane) {
   if (!part)
     return;
   lane->first = part->next;
-  tnr_op_prefetch(lane->first); /* it may have waited for long */
+  if (lane->first) { /* it may have waited for long */
+    tnr_prefetch(lane->first);
+    tnr_op_prefetch(lane->first->op);
+  }
   hand_over(lane, part);
 }
 
@@ -40,7 +44,8 @@ void tnr_lane_publish(tnr_lane *lane) {
     return;
   lane->unpublished = false;
   tnr_ring_publish(&lane->device->worker.queue);
-  tnr_parker_wake(&lane->device->worker.parker);
+  if (tnr_parker_wake(&lane->device->worker.parker))
+    tnr_record_wake(lane->device->machine->runtime, lane->device);
 }
 
 tnr_op_part *tnr_lane_take_back(tnr_lane *lane) {

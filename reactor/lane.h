@@ -16,13 +16,13 @@ typedef struct tnr_epoch {
 } tnr_epoch;
 
 typedef struct tnr_lane {
-  tnr_device *device;        /* immutable after create */
-  tnr_op_part *first, *last; /* launched, waiting for room in the worker's hands */
-  uint32_t in_hand;          /* in the worker's hands */
-  bool unpublished;          /* pushed since the last publish */
+  _Alignas(64) tnr_op_part *first, *last; /* launched, waiting for room in the worker's hands */
+  uint32_t in_hand;                       /* in the worker's hands */
+  bool unpublished;                       /* pushed since the last publish */
   tnr_epoch *oldest, *newest;
   tnr_epoch first_epoch;
-  tnr_plan_cache plans; /* worker only */
+  _Alignas(64) tnr_device *device; /* immutable after create */
+  tnr_plan_cache plans;            /* worker only */
 } tnr_lane;
 
 void tnr_lane_init(tnr_lane *lane, tnr_device *device);

@@ -17,11 +17,6 @@ const tnr_op_def tnr_movement_shard = {.name = "shard", .attrs_size = sizeof(mov
 const tnr_op_def tnr_movement_replicate = {.name = "replicate",
                                            .attrs_size = sizeof(movement_attrs)};
 
-bool tnr_movement_is(const tnr_op_def *def) {
-  return def == &tnr_movement_to_device || def == &tnr_movement_gather ||
-         def == &tnr_movement_shard || def == &tnr_movement_replicate;
-}
-
 tnr_op *tnr_movement_new(tnr_runtime *runtime, const tnr_op_def *def, tnr_site site,
                          tnr_object *input, const tnr_mesh *to, int64_t dim) {
   movement_attrs attrs = {to, dim};
@@ -29,7 +24,6 @@ tnr_op *tnr_movement_new(tnr_runtime *runtime, const tnr_op_def *def, tnr_site s
   if (!op)
     return NULL;
   tnr_future_set_mesh(&op->future, to);
-  op->exec = tnr_movement_exec(op);
   return op;
 }
 
@@ -130,6 +124,11 @@ static void cut(const tnr_device *by, const tnr_tensor *in, tnr_tensor *out, int
   const char *from = in->parts[0]->data;
   copy_rows(by, out->parts[piece]->data, r.part, from + (size_t)piece * r.part, r.whole, r.part,
             r.count);
+}
+
+bool tnr_movement_is_quick(const tnr_device *device, const tnr_tensor *in) {
+  enum { QUICK_BYTES = 4096 };
+  return !device->driver->copy && tnr_tensor_bytes(in) <= QUICK_BYTES;
 }
 
 void tnr_movement_run(tnr_device *device, const tnr_tensor *in, tnr_tensor *out, int piece) {

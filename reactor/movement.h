@@ -8,7 +8,10 @@
 extern const tnr_op_def tnr_movement_to_device, tnr_movement_gather, tnr_movement_shard,
     tnr_movement_replicate;
 
-bool tnr_movement_is(const tnr_op_def *def);
+/* Every other op has a validate. */
+static inline bool tnr_movement_is(const tnr_op_def *def) {
+  return !def->validate;
+}
 
 /* Any thread: a movement, not submitted yet; else as tnr_op_new. `to` is where the result will
  * live, NULL for gather when the input's mesh is not known. */
@@ -26,6 +29,9 @@ tnr_status tnr_movement_create(tnr_op *op, const tnr_tensor *in, tnr_tensor **ou
 /* On the worker of `device`: copies what belongs into piece `piece` of the output's mesh (all of
  * them when the output is on the host). */
 void tnr_movement_run(tnr_device *device, const tnr_tensor *in, tnr_tensor *out, int piece);
+
+/* Whether it takes less time than telling of it. */
+bool tnr_movement_is_quick(const tnr_device *device, const tnr_tensor *in);
 
 /* Copies a whole tensor, dense, into `to`; for pieces in memory that this thread can reach. */
 void tnr_movement_assemble(const tnr_tensor *in, void *to);

@@ -19,18 +19,10 @@ static bool has_failed(tnr_op *op) {
   return atomic_load_explicit(&op->future.error, memory_order_acquire) != NULL;
 }
 
-void tnr_op_prefetch(const void *part_or_signal) {
-  if (!part_or_signal)
-    return;
-  const char *op = (const char *)part_or_signal - offsetof(tnr_op, part);
-  for (size_t line = 0; line < sizeof(tnr_op) + sizeof(tnr_op_input); line += 64)
-    __builtin_prefetch(op + line, 1);
-}
-
 /* ---- submit: any thread ---- */
 
 static size_t op_bytes(uint32_t in_count, size_t attrs_size) {
-  return sizeof(tnr_op) + in_count * sizeof(tnr_op_input) + attrs_size;
+  return offsetof(tnr_op, in) + in_count * sizeof(tnr_op_input) + attrs_size;
 }
 
 static void release_inputs(tnr_op *op) {
@@ -42,12 +34,10 @@ static void release_inputs(tnr_op *op) {
 }
 
 static void op_destroy(tnr_object *object) {
-  tnr_op *op = (tnr_op *)object;
+  tnr_op *op = tnr_op_of((tnr_future *)object);
   tnr_pool *objects = &op->future.runtime->machine.objects;
   release_inputs(op);
   tnr_future_finish(&op->future);
-  if (op->parts && op->parts != &op->part)
-    tnr_pool_free(objects, op->parts, (size_t)op->exec->count * sizeof *op->parts);
   tnr_pool_free(objects, op, op_bytes(op->in_count, op->def->attrs_size));
 }
 
@@ -74,7 +64,7 @@ static void set_inputs(tnr_op *op, tnr_object *const *handles) {
 tnr_op *tnr_op_new(tnr_runtime *runtime, const tnr_op_def *def, tnr_site site,
                    tnr_object *const *handles, int count, const void *attrs) {
   size_t bytes = op_bytes((uint32_t)count, def->attrs_size);
-  tnr_op *op = tnr_pool_alloc(&runtime->machine.objects, bytes);
+  tnr_op *op = tnr_pool_alloc_behind(&runtime->machine.objects, offsetof(tnr_op, future), bytes);
   if (!op) {
     tnr_error_raise_at(def->name, site, TNR_ENOMEM, "out of memory for an op of %zu bytes", bytes);
     return NULL;
@@ -85,17 +75,9 @@ tnr_op *tnr_op_new(tnr_runtime *runtime, const tnr_op_def *def, tnr_site site,
   op->file = frame ? frame->site.file : site.file;
   op->line = frame ? frame->site.line : site.line;
   op->composite = frame ? frame->name : NULL;
-  op->parts = NULL;
-  op->part = (tnr_op_part){.op = op};
-  op->missing = 0;
-  op->parts_left = 0;
-  atomic_init(&op->parts_running, 0);
-  op->stage = TNR_OP_SUBMITTED;
-  op->creating = (tnr_spin){false};
   op->in_count = (uint32_t)count;
   set_inputs(op, handles);
-  op->exec = known_mesh(op);
-  tnr_future_set_mesh(&op->future, op->exec);
+  tnr_future_set_mesh(&op->future, known_mesh(op));
   if (def->attrs_size)
     memcpy(tnr_op_attrs(op), attrs, def->attrs_size);
   return op;
@@ -138,7 +120,9 @@ static void push_ready(tnr_op *op) {
 
 /* What an input needs is made by `producer`, or was. */
 static bool awaits_producer(tnr_op *op, tnr_op_input *input, tnr_op *producer, bool worker_waits) {
-  bool queued = producer->exec && (producer->exec == op->exec || worker_waits);
+  /* what a promise was fulfilled with may still be in the inbox */
+  bool queued =
+      producer->future.resolved && producer->exec && (producer->exec == op->exec || worker_waits);
   return tnr_future_add_waiter(&producer->future, &input->waiter,
                                queued ? TNR_UNTIL_LAUNCHED : TNR_UNTIL_COMPLETE);
 }
@@ -171,7 +155,7 @@ static bool awaits(tnr_op *op, tnr_op_input *input) {
   if (tnr_future_get_state(source) == TNR_FUTURE_COMPLETE)
     return false;
   if (tnr_future_is_op(source) && op->exec)
-    return awaits_producer(op, input, (tnr_op *)source, op->future.runtime->worker_waits);
+    return awaits_producer(op, input, tnr_op_of(source), op->future.runtime->worker_waits);
   if (tnr_future_add_waiter(source, &input->waiter, TNR_UNTIL_CREATED))
     return true;
   return op->exec && awaits_result(op, input, future);
@@ -256,11 +240,18 @@ static void one_less(tnr_op *op) {
 
 void tnr_op_resolve(tnr_op *op) {
   tnr_runtime *runtime = op->future.runtime;
-  assert(tnr_on_dispatcher(runtime) && op->stage == TNR_OP_SUBMITTED);
+  assert(tnr_on_dispatcher(runtime));
   tnr_count(&runtime->submitted);
   runtime->in_flight++;
   register_completion(op);
+  op->part = (tnr_op_part){.op = op};
+  op->parts = NULL;
+  op->exec = tnr_movement_is(op->def) ? tnr_movement_exec(op) : tnr_future_get_mesh(&op->future);
+  op->parts_left = 0;
+  atomic_init(&op->parts_running, 0);
+  op->creating = (tnr_spin){false};
   op->stage = TNR_OP_WAITING;
+  op->future.resolved = true;
   if (!op->exec || tnr_movement_is(op->def)) /* a copy belongs to where it comes from, too */
     open_epoch_nowhere(op);
   if (op->exec)
@@ -320,14 +311,18 @@ static bool is_running(tnr_op *op) {
   return atomic_load_explicit(&op->parts_running, memory_order_acquire) > 0;
 }
 
-/* It was launched before the op that waits for it, and so was all that it needs: it will run. */
+/* It was launched before the op that waits for it, and so was all that it needs: it will run.
+ * Signals are held back at first: the dispatcher would only take a CPU from the other worker. */
 static void wait_for_op(tnr_worker *worker, tnr_op *op) {
+  enum { PATIENCE = 25, ROUNDS = 4 };
   const struct timespec nap = {0, 20000}; /* 20 µs */
-  int64_t end = tnr_now_ns() + worker->spin_ns;
+  for (int i = 0; i < ROUNDS * worker->looks && is_running(op); i++)
+    tnr_cpu_relax();
+  if (!is_running(op))
+    return;
+  int64_t end = tnr_now_ns() + PATIENCE * worker->spin_ns;
   tnr_worker_flush(worker);
   while (is_running(op)) {
-    for (int i = 0; i < 64 && is_running(op); i++)
-      tnr_cpu_relax();
     if (tnr_now_ns() < end)
       sched_yield();
     else
@@ -341,9 +336,9 @@ static void wait_for_others(tnr_worker *worker, const tnr_op *op) {
     if (handle->class == &tnr_tensor_class)
       continue;
     tnr_future *source = tnr_future_source((tnr_future *)handle);
-    if (tnr_future_is_op(source) && ((tnr_op *)source)->exec != op->exec &&
-        is_running((tnr_op *)source))
-      wait_for_op(worker, (tnr_op *)source);
+    if (tnr_future_is_op(source) && tnr_op_of(source)->exec != op->exec &&
+        is_running(tnr_op_of(source)))
+      wait_for_op(worker, tnr_op_of(source));
   }
 }
 
@@ -360,6 +355,15 @@ static tnr_status output_new(const tnr_op *op, const tnr_plan *plan, int index,
   return status;
 }
 
+static tnr_status one_output(tnr_op *op, const tnr_plan *plan, tnr_tensor *const *in,
+                             tnr_object **out, tnr_fault *fault) {
+  tnr_tensor *made;
+  tnr_status status = output_new(op, plan, 0, in, &made, fault);
+  if (status == TNR_OK)
+    *out = &made->object;
+  return status;
+}
+
 static tnr_status tuple_of(tnr_op *op, tnr_tensor *const *tensors, int count, tnr_object **out,
                            tnr_fault *fault) {
   tnr_tuple *tuple = tnr_tuple_new(&op->future.runtime->machine, tensors, count);
@@ -369,10 +373,10 @@ static tnr_status tuple_of(tnr_op *op, tnr_tensor *const *tensors, int count, tn
   return TNR_OK;
 }
 
-static tnr_status outputs_new(tnr_op *op, const tnr_plan *plan, tnr_tensor *const *in,
-                              tnr_object **out, tnr_fault *fault) {
+static tnr_status tuple_output(tnr_op *op, const tnr_plan *plan, tnr_tensor *const *in,
+                               tnr_object **out, tnr_fault *fault) {
   enum { FEW = 8 };
-  tnr_tensor *few[FEW], **made = few;
+  tnr_tensor *few[FEW] = {0}, **made = few;
   if (plan->out_count > FEW && !(made = malloc((size_t)plan->out_count * sizeof *made)))
     return tnr_fail(fault, TNR_ENOMEM, "out of memory for %d outputs", plan->out_count);
   tnr_status status = TNR_OK;
@@ -380,15 +384,19 @@ static tnr_status outputs_new(tnr_op *op, const tnr_plan *plan, tnr_tensor *cons
   while (count < plan->out_count &&
          (status = output_new(op, plan, count, in, &made[count], fault)) == TNR_OK)
     count++;
-  if (status == TNR_OK && op->future.tuple)
+  if (status == TNR_OK)
     status = tuple_of(op, made, count, out, fault);
-  else if (status == TNR_OK)
-    *out = &made[0]->object;
   while (status != TNR_OK && count > 0)
     tnr_object_release(&made[--count]->object);
   if (made != few)
     free(made);
   return status;
+}
+
+static tnr_status outputs_new(tnr_op *op, const tnr_plan *plan, tnr_tensor *const *in,
+                              tnr_object **out, tnr_fault *fault) {
+  return op->future.tuple ? tuple_output(op, plan, in, out, fault)
+                          : one_output(op, plan, in, out, fault);
 }
 
 static tnr_status create_movement(tnr_op *op, tnr_operands *in, tnr_object **out,
@@ -449,23 +457,19 @@ tnr_status tnr_op_create_now(tnr_op *op) {
   return has_failed(op) ? TNR_EINVAL : TNR_OK;
 }
 
-static void *created_signal(tnr_op_part *part) {
-  return (char *)part + 1;
-}
-
 /* Where an op has several parts, the first of them creates for all. */
-static void create_once(tnr_worker *worker, tnr_op_part *part, const tnr_plan *plan,
+static void create_once(tnr_worker *worker, tnr_op_item item, const tnr_plan *plan,
                         tnr_operands *in) {
-  tnr_op *op = part->op;
+  tnr_op *op = tnr_op_item_op(item);
   bool tell = false;
-  if (op->exec->count > 1)
+  if (item & TNR_ITEM_PART)
     tnr_spin_lock(&op->creating);
   if (tnr_future_get_state(&op->future) < TNR_FUTURE_CREATED && !has_failed(op))
     tell = create(op, plan, in);
-  if (op->exec->count > 1)
+  if (item & TNR_ITEM_PART)
     tnr_spin_unlock(&op->creating);
   if (tell) {
-    tnr_worker_give_back(worker, created_signal(part));
+    tnr_worker_give_back(worker, (void *)(item | TNR_ITEM_CREATED));
     tnr_worker_flush(worker);
   }
 }
@@ -516,116 +520,116 @@ static tnr_status run_program(tnr_lane *lane, tnr_op *op, int piece, tnr_plan *p
     arrays.out[i] = tnr_op_output(op, i)->parts[piece]->data;
   tnr_plan_operands operands = {arrays.in, arrays.derived, arrays.out};
   tnr_status status = tnr_plan_run(&lane->plans, plan, &operands, fault);
-  free(room.block);
+  if (room.block)
+    free(room.block);
   return status;
 }
 
 /* True when what follows may be slow, or was: signals are not held back around it. */
-static bool execute(tnr_worker *worker, tnr_op_part *part, tnr_plan *plan, tnr_operands *in) {
-  tnr_op *op = part->op;
+static bool execute(tnr_lane *lane, tnr_op_item item, tnr_plan *plan, tnr_operands *in) {
+  tnr_op *op = tnr_op_item_op(item);
   tnr_fault fault;
   tnr_status status = TNR_OK;
-  int piece = (int)(part - op->parts);
-  tnr_lane *lane = tnr_lane_of(op->exec->devices[piece]);
   if (op->def->alias)
     return false;
-  bool slow = !plan || !plan->quick;
+  bool slow = plan ? !plan->quick : !tnr_movement_is_quick(lane->device, in->tensors[0]);
   if (slow)
-    tnr_worker_flush(worker);
+    tnr_worker_flush(&lane->device->worker);
   if (plan) {
-    tnr_record_execute(part, plan);
-    status = run_program(lane, op, piece, plan, in, &fault);
+    tnr_record_execute(lane, item, plan, slow);
+    status = run_program(lane, op, tnr_op_item_piece(item), plan, in, &fault);
   } else {
-    tnr_record_move(part, in->tensors[0], (tnr_tensor *)op->future.result);
-    tnr_movement_run(lane->device, in->tensors[0], (tnr_tensor *)op->future.result, piece);
+    tnr_record_move(lane, item, in->tensors[0], slow);
+    tnr_movement_run(lane->device, in->tensors[0], (tnr_tensor *)op->future.result,
+                     tnr_op_item_piece(item));
   }
   if (status != TNR_OK)
     tnr_op_fail(op, &fault);
   return slow;
 }
 
-static tnr_status get_plan(tnr_op_part *part, tnr_operands *in, tnr_plan **plan, tnr_fault *fault) {
-  tnr_op *op = part->op;
+static tnr_status get_plan(tnr_lane *lane, tnr_op *op, tnr_operands *in, tnr_plan **plan,
+                           tnr_fault *fault) {
   *plan = NULL;
   if (tnr_movement_is(op->def))
     return TNR_OK;
   tnr_status status = tnr_operands_check_devices(in, fault);
   if (status != TNR_OK)
     return status;
-  tnr_lane *lane = tnr_lane_of(op->exec->devices[part - op->parts]);
   return tnr_plan_get(&lane->plans, op->def, tnr_op_attrs(op), in->tensors, in->count, plan, fault);
 }
 
-static bool create_and_execute(tnr_worker *worker, tnr_op_part *part) {
+static bool create_and_execute(tnr_lane *lane, tnr_op_item item) {
+  tnr_op *op = tnr_op_item_op(item);
   tnr_operands in;
   tnr_fault fault;
   tnr_plan *plan;
   bool slow = false;
-  if (!tnr_operands_init(part->op, &in))
+  if (!tnr_operands_init(op, &in))
     return false;
-  if (get_plan(part, &in, &plan, &fault) != TNR_OK) {
-    tnr_op_fail(part->op, &fault);
+  if (get_plan(lane, op, &in, &plan, &fault) != TNR_OK) {
+    tnr_op_fail(op, &fault);
   } else {
-    create_once(worker, part, plan, &in);
-    if (!has_failed(part->op))
-      slow = execute(worker, part, plan, &in);
+    create_once(&lane->device->worker, item, plan, &in);
+    if (!has_failed(op))
+      slow = execute(lane, item, plan, &in);
   }
   tnr_operands_finish(&in);
   return slow;
 }
 
 /* Ops behind this one in the queue must see at once that their input will not come. */
-static void fail_outputs(tnr_op_part *part) {
-  tnr_op *op = part->op;
+static void fail_outputs(tnr_op *op, int piece) {
   if (tnr_future_get_state(&op->future) < TNR_FUTURE_CREATED)
     return;
   for (int i = 0; i < tnr_op_output_count(op); i++) {
-    tnr_storage *storage = tnr_op_output(op, i)->parts[part - op->parts];
+    tnr_storage *storage = tnr_op_output(op, i)->parts[piece];
     if (!op->def->alias && tnr_storage_get_state(storage) == TNR_STORAGE_PENDING)
       tnr_storage_finish(storage, tnr_error_object(op->future.error));
   }
 }
 
-void tnr_op_run(tnr_runtime *runtime, tnr_worker *worker, void *item) {
+void tnr_op_run(tnr_lane *lane, tnr_op_item item) {
   enum { AHEAD = 3 };
-  tnr_op_part *part = item;
+  tnr_worker *worker = &lane->device->worker;
+  tnr_runtime *runtime = lane->device->machine->runtime;
+  tnr_op *op = tnr_op_item_op(item);
   bool slow = false;
   assert(tnr_thread_here()->worker_of == runtime);
-  tnr_op_prefetch(tnr_ring_peek(&worker->queue, AHEAD));
+  tnr_op_item_prefetch(tnr_ring_peek(&worker->queue, AHEAD));
   /* acquire: pairs with the release where it is set; `aborted` is then visible */
   if (atomic_load_explicit(&runtime->abort, memory_order_acquire))
-    tnr_future_set_error(&part->op->future, runtime->aborted);
+    tnr_future_set_error(&op->future, runtime->aborted);
   if (runtime->worker_waits)
-    wait_for_others(worker, part->op);
-  tnr_record_take_up(runtime, worker);
-  if (!has_failed(part->op))
-    slow = create_and_execute(worker, part);
-  if (has_failed(part->op))
-    fail_outputs(part);
+    wait_for_others(worker, op);
+  tnr_record_take_up(lane);
+  if (!has_failed(op))
+    slow = create_and_execute(lane, item);
+  if (has_failed(op))
+    fail_outputs(op, tnr_op_item_piece(item));
   if (runtime->worker_waits) /* release: pairs with the acquire in is_running */
-    atomic_fetch_sub_explicit(&part->op->parts_running, 1, memory_order_release);
+    atomic_fetch_sub_explicit(&op->parts_running, 1, memory_order_release);
 
   /* ---- signal ---- */
-  tnr_record_ran(part);
-  tnr_worker_give_back(worker, part);
+  tnr_record_ran(lane, item);
+  tnr_worker_give_back(worker, (void *)item);
   if (slow)
     tnr_worker_flush(worker);
 }
 
 /* ---- complete: dispatcher ---- */
 
-void tnr_op_take_signal(tnr_runtime *runtime, void *item) {
-  (void)runtime;
-  if ((uintptr_t)item & 1) {
-    tnr_op_part *part = (tnr_op_part *)((char *)item - 1);
-    tnr_future_tell_created(&part->op->future);
+void tnr_op_take_signal(tnr_lane *lane, tnr_op_item item) {
+  tnr_op *op = tnr_op_item_op(item);
+  if (item & TNR_ITEM_CREATED) {
+    tnr_future_tell_created(&op->future);
     return;
   }
-  tnr_op_part *part = item;
-  tnr_op *op = part->op;
-  tnr_lane_returned(tnr_lane_of(op->exec->devices[part - op->parts]));
-  if (--op->parts_left == 0)
-    end(op);
+  tnr_lane_returned(lane);
+  if (--op->parts_left > 0)
+    return;
+  tnr_tensor_prefetch(op->future.result);
+  end(op);
 }
 
 void tnr_op_never_ran(tnr_op_part *part) {
@@ -663,6 +667,34 @@ static void finish_outputs(tnr_op *op) {
   }
 }
 
+static void free_parts(tnr_op *op) {
+  if (op->parts && op->parts != &op->part)
+    tnr_pool_free(&op->future.runtime->machine.objects, op->parts,
+                  (size_t)op->exec->count * sizeof *op->parts);
+  op->parts = NULL;
+}
+
+void tnr_op_drop_inputs(tnr_runtime *runtime) {
+  tnr_object *dropped = runtime->dropped;
+  runtime->dropped = NULL;
+  if (dropped)
+    tnr_object_release_many(dropped, runtime->drops);
+}
+
+static void drop_inputs(tnr_op *op) {
+  tnr_runtime *runtime = op->future.runtime;
+  for (uint32_t i = 0; i < op->in_count; i++) {
+    tnr_object *handle = op->in[i].handle;
+    op->in[i].handle = NULL;
+    if (handle != runtime->dropped) {
+      tnr_op_drop_inputs(runtime);
+      runtime->dropped = handle;
+      runtime->drops = 0;
+    }
+    runtime->drops++;
+  }
+}
+
 static void complete(tnr_op *op) {
   tnr_runtime *runtime = op->future.runtime;
   assert(tnr_on_dispatcher(runtime) && op->stage == TNR_OP_ENDED);
@@ -673,7 +705,8 @@ static void complete(tnr_op *op) {
   finish_outputs(op);
   tnr_future_complete(&op->future);
   close_epochs(op);
-  release_inputs(op);
+  free_parts(op);
+  drop_inputs(op);
   runtime->in_flight--;
   tnr_object_release(&op->future.object);
 }

@@ -20,22 +20,18 @@ typedef struct tnr_op_input {
                        * stands for all its elements */
 } tnr_op_input;
 
-/* The op's share on one device of its mesh. */
+/* The op's share on one device of its mesh. Dispatcher only, but for `op`. */
 struct tnr_op_part {
-  struct tnr_op_part *next; /* dispatcher only: in a queue */
+  struct tnr_op_part *next; /* in a queue */
   tnr_op *op;               /* immutable after create */
-  tnr_epoch *epoch;         /* dispatcher only: what tnr_synchronize_device counts it in */
+  tnr_epoch *epoch;         /* what tnr_synchronize_device counts it in */
 };
-
-/* What is about to come has been written on another CPU. Takes what stands in a worker's rings;
- * where it is not the part inside an op, only time is lost. NULL is fine. */
-void tnr_op_prefetch(const void *part_or_signal);
 
 /* Where an op is. Dispatcher only.
  *
  *   submit (any thread)
  *      │
- *   SUBMITTED ──resolve (dispatcher)──▶ WAITING ──launch (dispatcher)──▶ LAUNCHED
+ *   in the inbox ──resolve (dispatcher)──▶ WAITING ──launch (dispatcher)──▶ LAUNCHED
  *                                          │                               │ create, execute,
  *                     no device, or abort  │                               │ signal (worker)
  *                                          ▼                               ▼
@@ -43,32 +39,71 @@ void tnr_op_prefetch(const void *part_or_signal);
  *                                          │
  *                                          └──complete (dispatcher, the op's event)──▶ released
  */
-typedef enum tnr_op_stage {
-  TNR_OP_SUBMITTED = 0,
-  TNR_OP_WAITING,
-  TNR_OP_LAUNCHED,
-  TNR_OP_ENDED
-} tnr_op_stage;
+typedef enum tnr_op_stage { TNR_OP_WAITING = 0, TNR_OP_LAUNCHED, TNR_OP_ENDED } tnr_op_stage;
 
+/* Two blocks of cache lines. Only the dispatcher writes the first one, so that it stays in its
+ * CPU's cache from op to op; the second goes from who submits to the dispatcher, a worker, and
+ * back. */
 struct tnr_op {
-  tnr_future future;     /* of its result; outputs also as tensors' producer */
-  struct event done;     /* dispatcher only: the completion event */
-  const tnr_op_def *def; /* immutable after create */
-  const tnr_mesh *exec;  /* the devices whose queues it goes through; NULL while not known.
-                          * Dispatcher only until launched, then immutable */
-  const char *file;      /* immutable after create: the submitting call */
-  int32_t line;          /* immutable after create */
-  uint32_t missing;      /* dispatcher only: inputs still waited for */
-  const char *composite; /* immutable after create: the composite around it, or NULL */
-  tnr_op_part *parts;    /* [exec->count]; set by the dispatcher before launch, then immutable */
-  tnr_op_part part;      /* what parts points to where there is one */
-  uint8_t parts_left;    /* dispatcher only: signals still to come */
-  uint8_t stage;         /* dispatcher only: a tnr_op_stage */
+  /* dispatcher only, unset before resolve */
+  struct event done;    /* the completion event */
+  tnr_op_part part;     /* what parts points to where there is one */
+  tnr_op_part *parts;   /* [exec->count]; set before launch, NULL again once complete */
+  const tnr_mesh *exec; /* the devices whose queues it goes through; NULL while not known. Set
+                         * before launch, then read by workers too */
+  uint32_t missing;     /* inputs still waited for */
+  uint8_t parts_left;   /* signals still to come */
+  uint8_t stage;        /* a tnr_op_stage */
   _Atomic uint8_t parts_running; /* atomic: parts launched that have not run; where workers wait */
   tnr_spin creating; /* held by the worker that creates the outputs, where there are several */
-  uint32_t in_count; /* immutable after create */
-  tnr_op_input in[]; /* [in_count]; behind them def->attrs_size bytes of attributes */
+
+  _Alignas(64) tnr_future future; /* of its result; outputs also as tensors' producer */
+  const tnr_op_def *def;          /* immutable after create */
+  const char *composite;          /* immutable after create: the composite around it, or NULL */
+  const char *file;               /* immutable after create: the submitting call */
+  int32_t line;                   /* immutable after create */
+  uint32_t in_count;              /* immutable after create */
+  tnr_op_input in[];              /* [in_count]; behind them def->attrs_size bytes of attributes */
 };
+
+static inline tnr_op *tnr_op_of(tnr_future *future) {
+  return (tnr_op *)((char *)future - offsetof(tnr_op, future));
+}
+
+/* What has just been written on another CPU, or long ago, and will be needed soon. */
+static inline void tnr_op_prefetch(const tnr_op *op) {
+  tnr_prefetch(&op->future);
+  tnr_prefetch(&op->def);
+}
+
+/* ---- What stands in a worker's rings: an op, or a part of one that has several. ---- */
+
+typedef uintptr_t tnr_op_item;
+enum { TNR_ITEM_CREATED = 1, TNR_ITEM_PART = 2 }; /* its lowest bits */
+
+static inline tnr_op_item tnr_op_item_of(tnr_op_part *part) {
+  return part == &part->op->part ? (tnr_op_item)part->op : (tnr_op_item)part | TNR_ITEM_PART;
+}
+
+static inline tnr_op_part *tnr_op_item_part(tnr_op_item item) {
+  return item & TNR_ITEM_PART ? (tnr_op_part *)(item & ~(tnr_op_item)3) : NULL;
+}
+
+static inline tnr_op *tnr_op_item_op(tnr_op_item item) {
+  tnr_op_part *part = tnr_op_item_part(item);
+  return part ? part->op : (tnr_op *)(item & ~(tnr_op_item)3);
+}
+
+static inline int tnr_op_item_piece(tnr_op_item item) {
+  tnr_op_part *part = tnr_op_item_part(item);
+  return part ? (int)(part - part->op->parts) : 0;
+}
+
+/* NULL (0) is fine. */
+static inline void tnr_op_item_prefetch(const void *item) {
+  if (item && !((tnr_op_item)item & TNR_ITEM_PART))
+    tnr_op_prefetch((const tnr_op *)((tnr_op_item)item & ~(tnr_op_item)3));
+}
 
 static inline void *tnr_op_attrs(tnr_op *op) {
   return op->in + op->in_count;
@@ -102,10 +137,13 @@ void tnr_op_resolve(tnr_op *op);
 void tnr_op_launch_ready(tnr_runtime *runtime);
 
 /* Worker: creates, executes and signals one part. */
-void tnr_op_run(tnr_runtime *runtime, tnr_worker *worker, void *item);
+void tnr_op_run(tnr_lane *lane, tnr_op_item item);
 
 /* Dispatcher: takes one signal off a worker's completion queue. */
-void tnr_op_take_signal(tnr_runtime *runtime, void *item);
+void tnr_op_take_signal(tnr_lane *lane, tnr_op_item item);
+
+/* Dispatcher: gives back what completed ops held of their inputs, at the end of a turn. */
+void tnr_op_drop_inputs(tnr_runtime *runtime);
 
 /* Dispatcher: takes back one part from a device's queue when the runtime is aborted. */
 void tnr_op_never_ran(tnr_op_part *part);

@@ -22,26 +22,38 @@ enum {
 
 /* ---- tapes ---- */
 
-/* The tape that this thread has had last. */
+/* The tape that this thread has had last, but for the dispatcher and workers, and who plays them:
+ * theirs go with their place. */
 typedef struct own_tape {
   tnr_tape *tape;         /* NULL: none was free */
   const tnr_recorder *of; /* only to be compared: it may be gone */
   int64_t serial;         /* of the recording */
+  uint32_t refused;       /* times that it was not looked for again since */
 } own_tape;
 
 /* initial-exec: read for every record, also in the shared library */
 static _Thread_local own_tape own __attribute__((tls_model("initial-exec")));
 
-static tnr_tape *claim_tape(tnr_recorder *recorder) {
-  tnr_tape *tape = tnr_recorder_claim(recorder);
-  own = (own_tape){tape, tape ? recorder : NULL, recorder->serial};
-  return tape;
+/* For a thread of the application. One that found none looks again now and then: others end. */
+static tnr_tape *claim_tape(tnr_recorder *recorder, int64_t serial) {
+  enum { LOOK_AGAIN_EVERY = 256 };
+  bool refused = own.of == recorder && own.serial == serial;
+  if (!refused || ++own.refused % LOOK_AGAIN_EVERY == 0)
+    own = (own_tape){.tape = tnr_recorder_claim(recorder), .of = recorder, .serial = serial};
+  if (!own.tape)
+    atomic_fetch_add_explicit(&recorder->strangers, 1, memory_order_relaxed);
+  return own.tape;
 }
 
 static inline tnr_tape *tape_here(tnr_recorder *recorder) {
-  if (__builtin_expect(own.of == recorder && own.serial == recorder->serial, 1))
+  int64_t serial = tnr_recorder_serial(recorder);
+  if (tnr_this_thread.group == recorder->runtime) {
+    tnr_tape *tape = &recorder->tapes[tnr_this_thread.index];
+    return __builtin_expect(tape->recording == serial, 1) ? tape : tnr_recorder_claim(recorder);
+  }
+  if (__builtin_expect(own.of == recorder && own.serial == serial && own.tape != NULL, 1))
     return own.tape;
-  return claim_tape(recorder);
+  return claim_tape(recorder, serial);
 }
 
 static tnr_recorder *recorder_of(const tnr_op *op) {
@@ -50,7 +62,7 @@ static tnr_recorder *recorder_of(const tnr_op *op) {
 
 /* The dispatcher's: what it does for one op takes less time than looking at the clock. */
 static void look_now_and_then(tnr_tape *tape, const tnr_ticker *ticker) {
-  if (tape->unlooked++ % LOOK_EVERY == 0)
+  if (tape->unlooked++ % LOOK_EVERY == 0 || ticker->made)
     tnr_tape_look(tape, ticker);
 }
 
@@ -67,6 +79,10 @@ static char *append(char *to, const char *text, size_t bytes) {
   if (bytes > 0)
     memcpy(to, text, bytes);
   return to + bytes;
+}
+
+static uint16_t device_number(const tnr_device *device) {
+  return tnr_device_is_host(device) ? TNR_TRACE_NO_DEVICE : (uint16_t)device->index;
 }
 
 static void *begin_texts(tnr_tape *tape, unsigned type, unsigned words) {
@@ -465,73 +481,78 @@ void tnr_recording_complete(tnr_op *op) {
 
 /* ---- create, execute, signal: worker ---- */
 
+static tnr_recorder *recorder_at(const tnr_lane *lane) {
+  return &((tnr_runtime *)lane->device->machine->runtime)->recorder;
+}
+
+static uint64_t misses_of(const tnr_device *device) {
+  /* relaxed: written by this thread */
+  return atomic_load_explicit(&device->program_misses, memory_order_relaxed);
+}
+
 /* Back to back, what ends is what begins next; what comes from the queue anew was pushed since. */
-void tnr_recording_take_up(tnr_runtime *runtime, tnr_worker *worker) {
-  tnr_recorder *recorder = &runtime->recorder;
+void tnr_recording_take_up(tnr_lane *lane) {
+  tnr_recorder *recorder = recorder_at(lane);
+  const tnr_ring *queue = &lane->device->worker.queue;
   tnr_tape *tape = tape_here(recorder);
   if (!tape)
     return;
-  if (tape->seen != worker->queue.seen || runtime->worker_waits) {
+  if (tape->seen != queue->seen || recorder->runtime->worker_waits || recorder->ticker.made) {
     tnr_tape_look_after(tape, &recorder->ticker);
-    tape->seen = worker->queue.seen;
+    tape->seen = queue->seen;
   }
-  const tnr_device *device = runtime->machine.devices[worker->slot.index - 1];
   tape->began = tape->now;
   tape->executing = 0;
   tape->plan = NULL;
-  tape->begun = false;
-  /* relaxed: written by this thread */
-  tape->misses = atomic_load_explicit(&device->program_misses, memory_order_relaxed);
+  tape->progress = TNR_TAPE_CREATES;
+  tape->misses = misses_of(lane->device);
 }
 
 static uint32_t saturate(uint64_t ticks) {
   return ticks < UINT32_MAX ? (uint32_t)ticks : UINT32_MAX;
 }
 
-static const tnr_device *device_of(const tnr_op_part *part) {
-  return part->op->exec->devices[part - part->op->parts];
+/* What is known of the op that runs, now that it has ended, or that its program begins. */
+typedef struct run {
+  uint32_t op;
+  unsigned flags;
+  uint64_t create, execute; /* ticks */
+} run;
+
+static run look_at_run(const tnr_tape *tape, const tnr_lane *lane, const tnr_op *op) {
+  bool together = tape->progress == TNR_TAPE_EXECUTES && !tape->executing;
+  uint64_t created = together ? tape->began : tape->executing ? tape->executing : tape->now;
+  return (run){
+      .op = op->future.object.number,
+      .flags = (misses_of(lane->device) != tape->misses ? TNR_TRACE_MISS : 0u) |
+               (op->def->alias ? TNR_TRACE_ALIAS : 0u) | (together ? TNR_TRACE_TOGETHER : 0u),
+      .create = created - tape->began,
+      .execute = tape->now - created,
+  };
 }
 
-static unsigned run_flags(const tnr_tape *tape, const tnr_op_part *part) {
-  bool together = !tape->executing && tape->plan;
-  /* relaxed: written by this thread */
-  uint64_t misses = atomic_load_explicit(&device_of(part)->program_misses, memory_order_relaxed);
-  return (misses != tape->misses ? TNR_TRACE_MISS : 0u) |
-         (part->op->def->alias ? TNR_TRACE_ALIAS : 0u) | (together ? TNR_TRACE_TOGETHER : 0u);
-}
-
-/* Where create ended. */
-static uint64_t created(const tnr_tape *tape, unsigned flags) {
-  return flags & TNR_TRACE_TOGETHER ? tape->began : tape->executing ? tape->executing : tape->now;
-}
-
-static void put_run(tnr_tape *tape, unsigned type, const tnr_op_part *part) {
+static void put_run(tnr_tape *tape, unsigned type, const tnr_lane *lane, const run *run) {
   enum { WORDS = sizeof(tnr_trace_run) / 8 };
-  uint16_t device = (uint16_t)device_of(part)->index;
+  uint16_t device = (uint16_t)lane->device->index;
   uint16_t plan = plan_index(tape, tape->plan, device, WORDS);
-  unsigned flags = run_flags(tape, part);
-  tnr_trace_run *record = tnr_tape_begin(tape, type, flags, WORDS);
-  record->op = part->op->future.object.number;
+  tnr_trace_run *record = tnr_tape_begin(tape, type, run->flags, WORDS);
+  record->op = run->op;
   record->plan = plan;
   record->device = device;
-  record->create = saturate(created(tape, flags) - tape->began);
-  record->execute = saturate(tape->now - created(tape, flags));
+  record->create = saturate(run->create);
+  record->execute = saturate(run->execute);
   tnr_tape_end(tape, WORDS);
 }
 
-static bool put_brief_run(tnr_tape *tape, const tnr_op_part *part) {
+static bool put_brief_run(tnr_tape *tape, const tnr_lane *lane, const run *run) {
   enum { WORDS = 2 };
-  unsigned flags = run_flags(tape, part);
-  uint64_t create = created(tape, flags) - tape->began, execute = tape->now - created(tape, flags);
-  if (create > UINT16_MAX || execute > UINT32_MAX ||
-      tape->writer.device != (uint32_t)device_of(part)->index)
+  if (run->create > UINT16_MAX || run->execute > UINT32_MAX)
     return false;
-  uint64_t plan = plan_index(tape, tape->plan, (uint16_t)tape->writer.device, WORDS);
-  uint64_t *record =
-      tnr_tape_begin_brief(tape, TNR_TRACE_BRIEF_RUN, flags, part->op->future.object.number, WORDS);
+  uint64_t plan = plan_index(tape, tape->plan, (uint16_t)lane->device->index, WORDS);
+  uint64_t *record = tnr_tape_begin_brief(tape, TNR_TRACE_BRIEF_RUN, run->flags, run->op, WORDS);
   if (!record)
     return false;
-  record[1] = plan | create << 16 | execute << 32;
+  record[1] = plan | run->create << 16 | run->execute << 32;
   tnr_tape_end(tape, WORDS);
   return true;
 }
@@ -539,51 +560,55 @@ static bool put_brief_run(tnr_tape *tape, const tnr_op_part *part) {
 /* What may take long is recorded as soon as it begins: it can be seen while it runs, or when it
  * never ends. Of what is quick, a look at the clock would be a large part: create and execute are
  * told apart for one in a few. */
-void tnr_recording_execute(tnr_op_part *part, tnr_plan *plan) {
-  tnr_recorder *recorder = recorder_of(part->op);
+void tnr_recording_execute(tnr_lane *lane, tnr_op_item item, tnr_plan *plan, bool slow) {
+  tnr_recorder *recorder = recorder_at(lane);
   tnr_tape *tape = tape_here(recorder);
-  if (!tape || !tape->began)
+  if (!tape || tape->progress != TNR_TAPE_CREATES)
     return;
   tape->plan = plan;
-  tape->begun = !plan || !plan->quick;
-  if (plan && plan->quick && ++tape->unlooked % TELL_APART_EVERY != 0)
+  tape->progress = slow ? TNR_TAPE_HAS_BEGUN : TNR_TAPE_EXECUTES;
+  if (!slow && ++tape->unlooked % TELL_APART_EVERY != 0)
     return;
   tnr_tape_look(tape, &recorder->ticker);
   tape->executing = tape->now;
-  if (tape->begun)
-    put_run(tape, TNR_TRACE_BEGIN, part);
+  const run run = look_at_run(tape, lane, tnr_op_item_op(item));
+  if (slow)
+    put_run(tape, TNR_TRACE_BEGIN, lane, &run);
 }
 
-void tnr_recording_move(tnr_op_part *part, const tnr_tensor *from, const tnr_tensor *to) {
-  tnr_tape *tape = tape_here(recorder_of(part->op));
-  int piece = (int)(part - part->op->parts);
+void tnr_recording_move(tnr_lane *lane, tnr_op_item item, const tnr_tensor *from, bool slow) {
+  tnr_tape *tape = tape_here(recorder_at(lane));
+  const tnr_op *op = tnr_op_item_op(item);
+  const tnr_tensor *to = (const tnr_tensor *)op->future.result;
+  int piece = tnr_op_item_piece(item);
   const tnr_storage *piece_to = to->parts[piece < to->mesh->count ? piece : 0];
   unsigned words = words_of(sizeof(tnr_trace_move)) + desc_words(&to->desc);
-  if (!tape)
+  if (!tape || tape->progress != TNR_TAPE_CREATES)
     return;
   tnr_tape_make_room(tape, words * sizeof(uint64_t));
   tnr_trace_move *record = tnr_tape_begin(tape, TNR_TRACE_MOVE, 0, words);
-  record->op = part->op->future.object.number;
-  record->from = (uint16_t)tnr_mesh_first(from->mesh)->index;
-  record->to = (uint16_t)piece_to->device->index;
+  record->op = op->future.object.number;
+  record->from = device_number(tnr_mesh_first(from->mesh));
+  record->to = device_number(piece_to->device);
   record->bytes = piece_to->bytes;
   put_desc((uint64_t *)(record + 1), &to->desc);
   tnr_tape_end(tape, words);
-  tnr_recording_execute(part, NULL);
+  tnr_recording_execute(lane, item, NULL, slow);
 }
 
-void tnr_recording_ran(tnr_op_part *part) {
-  tnr_recorder *recorder = recorder_of(part->op);
+void tnr_recording_ran(tnr_lane *lane, tnr_op_item item) {
+  tnr_recorder *recorder = recorder_at(lane);
   tnr_tape *tape = tape_here(recorder);
-  if (!tape || !tape->began)
+  if (!tape || tape->progress == TNR_TAPE_IDLE)
     return;
   tnr_tape_look(tape, &recorder->ticker);
-  if (tape->begun)
-    put_short(tape, TNR_TRACE_END, part->op->future.object.number, (unsigned)device_of(part)->index,
-              (unsigned)(part - part->op->parts));
-  else if (!put_brief_run(tape, part))
-    put_run(tape, TNR_TRACE_RUN, part);
-  tape->began = 0;
+  const run run = look_at_run(tape, lane, tnr_op_item_op(item));
+  if (tape->progress == TNR_TAPE_HAS_BEGUN)
+    put_short(tape, TNR_TRACE_END, run.op, (unsigned)lane->device->index,
+              (unsigned)tnr_op_item_piece(item));
+  else if (!put_brief_run(tape, lane, &run))
+    put_run(tape, TNR_TRACE_RUN, lane, &run);
+  tape->progress = TNR_TAPE_IDLE;
 }
 
 void tnr_recording_signal(tnr_runtime *runtime) {
@@ -634,7 +659,7 @@ static void put_counter(tnr_tape *tape, tnr_trace_counter_id id, uint32_t device
 }
 
 static void sample_memory(tnr_tape *tape, const tnr_device *device) {
-  uint32_t index = tnr_device_is_host(device) ? TNR_TRACE_NO_DEVICE : (uint32_t)device->index;
+  uint32_t index = device_number(device);
   tnr_memory_stats stats = tnr_device_memory(device);
   put_counter(tape, TNR_TRACE_MEMORY, index, stats.live_bytes);
   put_counter(tape, TNR_TRACE_RESERVED, index, stats.reserved_bytes);

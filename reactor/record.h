@@ -12,10 +12,10 @@ void tnr_recording_submit(tnr_op *op);
 void tnr_recording_refused(tnr_op *op, tnr_status status);
 void tnr_recording_resolve(tnr_op *op);
 void tnr_recording_launch(tnr_op *op);
-void tnr_recording_take_up(tnr_runtime *runtime, tnr_worker *worker);
-void tnr_recording_execute(tnr_op_part *part, tnr_plan *plan);
-void tnr_recording_move(tnr_op_part *part, const tnr_tensor *from, const tnr_tensor *to);
-void tnr_recording_ran(tnr_op_part *part);
+void tnr_recording_take_up(tnr_lane *lane);
+void tnr_recording_execute(tnr_lane *lane, tnr_op_item item, tnr_plan *plan, bool slow);
+void tnr_recording_move(tnr_lane *lane, tnr_op_item item, const tnr_tensor *from, bool slow);
+void tnr_recording_ran(tnr_lane *lane, tnr_op_item item);
 void tnr_recording_signal(tnr_runtime *runtime);
 void tnr_recording_complete(tnr_op *op);
 void tnr_recording_failed(tnr_op *op, const tnr_fault *fault);
@@ -66,28 +66,29 @@ static inline void tnr_record_launch(tnr_op *op) {
 }
 
 /* A worker begins with what comes next on its queue. */
-static inline void tnr_record_take_up(tnr_runtime *runtime, tnr_worker *worker) {
-  if (tnr_is_recording(runtime))
-    tnr_recording_take_up(runtime, worker);
+static inline void tnr_record_take_up(tnr_lane *lane) {
+  if (tnr_is_recording(lane->device->machine->runtime))
+    tnr_recording_take_up(lane);
 }
 
-/* Its outputs are created, and the program is about to run; not for aliases. */
-static inline void tnr_record_execute(tnr_op_part *part, tnr_plan *plan) {
-  if (tnr_is_recording(part->op->future.runtime))
-    tnr_recording_execute(part, plan);
+/* Its outputs are created, and the program is about to run; not for aliases. `slow`: that may take
+ * long. */
+static inline void tnr_record_execute(tnr_lane *lane, tnr_op_item item, tnr_plan *plan, bool slow) {
+  if (tnr_is_recording(lane->device->machine->runtime))
+    tnr_recording_execute(lane, item, plan, slow);
 }
 
 /* The same for a copy. */
-static inline void tnr_record_move(tnr_op_part *part, const tnr_tensor *from,
-                                   const tnr_tensor *to) {
-  if (tnr_is_recording(part->op->future.runtime))
-    tnr_recording_move(part, from, to);
+static inline void tnr_record_move(tnr_lane *lane, tnr_op_item item, const tnr_tensor *from,
+                                   bool slow) {
+  if (tnr_is_recording(lane->device->machine->runtime))
+    tnr_recording_move(lane, item, from, slow);
 }
 
 /* It has run, or failed; before it is given back. */
-static inline void tnr_record_ran(tnr_op_part *part) {
-  if (tnr_is_recording(part->op->future.runtime))
-    tnr_recording_ran(part);
+static inline void tnr_record_ran(tnr_lane *lane, tnr_op_item item) {
+  if (tnr_is_recording(lane->device->machine->runtime))
+    tnr_recording_ran(lane, item);
 }
 
 /* Any thread: the dispatcher can see what was given back. Counts on a worker only. */

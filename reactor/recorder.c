@@ -45,8 +45,8 @@ void tnr_recorder_set_ticker(tnr_recorder *recorder, const tnr_ticker *ticker) {
 
 /* ---- tapes ---- */
 
-/* The pages of tapes that are sure to be used are taken now; others come when they are first written
- * to, and what no thread needs costs an address only. */
+/* The pages of tapes that are sure to be used are taken now; others come when they are first
+ * written to, and what no thread needs costs an address only. */
 static tnr_status map_memory(tnr_recorder *recorder, size_t bytes, size_t used, tnr_fault *fault) {
   void *memory =
       mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
@@ -81,8 +81,8 @@ static tnr_status make_tapes(tnr_recorder *recorder, const tnr_trace_options *op
   if (!tapes)
     return tnr_fail(fault, TNR_ENOMEM, "out of memory for %d threads to record", count);
   size_t tape_bytes = TNR_TAPE_CHUNKS * chunk_bytes;
-  tnr_status status = map_memory(recorder, (size_t)count * tape_bytes,
-                                 (size_t)(own + 1) * tape_bytes, fault);
+  tnr_status status =
+      map_memory(recorder, (size_t)count * tape_bytes, (size_t)(own + 1) * tape_bytes, fault);
   if (status != TNR_OK) {
     free(tapes);
     return status;
@@ -123,27 +123,35 @@ static tnr_tape *find_tape(tnr_tape *tapes, int count, uint32_t tid) {
   return NULL;
 }
 
-static tnr_tape_writer describe(const tnr_recorder *recorder, const tnr_thread *here) {
+static tnr_tape_writer describe(const tnr_recorder *recorder) {
   tnr_tape_writer writer = {.tid = (uint32_t)syscall(SYS_gettid), .device = TNR_TRACE_NO_DEVICE};
-  if (here->dispatcher_of == recorder->runtime) {
+  if (tnr_this_thread.group != recorder->runtime) {
+    (void)prctl(PR_GET_NAME, writer.name);
+  } else if (tnr_this_thread.index == 0) {
     writer.kind = TNR_TRACE_DISPATCHER;
-  } else if (here->worker_of == recorder->runtime) {
+    memcpy(writer.name, "dispatcher", sizeof "dispatcher");
+  } else {
     writer.kind = TNR_TRACE_WORKER;
     writer.device = (uint32_t)tnr_this_thread.index - 1;
+    const char *name = recorder->runtime->machine.devices[writer.device]->name;
+    memcpy(writer.name, name, strnlen(name, sizeof writer.name));
   }
-  (void)prctl(PR_GET_NAME, writer.name);
   return writer;
 }
 
 /* The first tapes are kept for the runtime's own threads. */
 tnr_tape *tnr_recorder_claim(tnr_recorder *recorder) {
-  tnr_tape_writer writer = describe(recorder, tnr_thread_here());
-  int first = writer.kind == TNR_TRACE_APPLICATION ? recorder->own_tapes : 0;
-  tnr_tape *tape = find_tape(recorder->tapes + first, recorder->tape_count - first, writer.tid);
+  tnr_tape_writer writer = describe(recorder);
+  int first = recorder->own_tapes;
+  tnr_tape *tape;
+  if (writer.kind == TNR_TRACE_APPLICATION) {
+    tape = find_tape(recorder->tapes + first, recorder->tape_count - first, writer.tid);
+  } else {
+    tape = &recorder->tapes[tnr_this_thread.index];
+    atomic_store_explicit(&tape->owner, writer.tid, memory_order_relaxed);
+  }
   if (tape)
-    tnr_tape_adopt(tape, &writer, recorder->serial, &recorder->ticker);
-  else
-    atomic_fetch_add_explicit(&recorder->strangers, 1, memory_order_relaxed);
+    tnr_tape_adopt(tape, &writer, tnr_recorder_serial(recorder), &recorder->ticker);
   return tape;
 }
 
@@ -183,8 +191,10 @@ static int64_t realtime_now(void) {
 }
 
 static void begin(tnr_recorder *recorder) {
-  int64_t serial = tnr_now_ns();
-  recorder->serial = serial > recorder->serial ? serial : recorder->serial + 1;
+  int64_t serial = tnr_now_ns(), before = tnr_recorder_serial(recorder);
+  /* relaxed: the release of `on` makes it visible; a hook that is late may see either */
+  atomic_store_explicit(&recorder->serial, serial > before ? serial : before + 1,
+                        memory_order_relaxed);
   recorder->next_sample = 0;
   atomic_store_explicit(&recorder->strangers, 0, memory_order_relaxed);
   for (int i = 0; i < recorder->tape_count; i++)

@@ -10,7 +10,8 @@
 struct tnr_recorder {
   /* Read by every hook; written when recording starts and stops. */
   _Alignas(64) atomic_bool on; /* atomic */
-  int64_t serial;              /* written before on: never twice the same for one recorder */
+  _Atomic int64_t serial;      /* atomic, relaxed: written before on; of the recording, never twice
+                                * the same for one recorder */
   tnr_tape *tapes;             /* [tape_count]; written before on first is, then immutable */
   int tape_count;              /* likewise */
   int own_tapes;               /* likewise: the first so many are for the runtime's own threads */
@@ -49,8 +50,12 @@ tnr_trace_stats tnr_recorder_stats(tnr_recorder *recorder);
 /* With the last handle. It does not record. */
 void tnr_recorder_finish(tnr_recorder *recorder);
 
-/* The calling thread's tape: as long as the thread lives and the recording goes on, it is its own.
- * NULL when none is free. */
+static inline int64_t tnr_recorder_serial(const tnr_recorder *recorder) {
+  return atomic_load_explicit(&recorder->serial, memory_order_relaxed);
+}
+
+/* The calling thread's tape: as long as the thread lives and the recording goes on, it is its own;
+ * the dispatcher's and the workers' belong to whoever plays them. NULL when none is free. */
 tnr_tape *tnr_recorder_claim(tnr_recorder *recorder);
 
 /* Over all tapes; may be a moment old. */

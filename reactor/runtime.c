@@ -124,9 +124,11 @@ static void finish_lanes(tnr_runtime *runtime) {
 }
 
 static tnr_status make_lanes(tnr_runtime *runtime, int program_cache, tnr_fault *fault) {
-  runtime->lanes = calloc((size_t)runtime->machine.count, sizeof *runtime->lanes);
+  size_t bytes = (size_t)runtime->machine.count * sizeof *runtime->lanes;
+  runtime->lanes = aligned_alloc(_Alignof(tnr_lane), bytes);
   if (!runtime->lanes)
     return tnr_fail(fault, TNR_ENOMEM, "out of memory for %d queues", runtime->machine.count);
+  memset(runtime->lanes, 0, bytes);
   tnr_lane_init(&runtime->nowhere, NULL);
   for (int i = 0; i < runtime->machine.count; i++) {
     tnr_lane *lane = &runtime->lanes[i];
@@ -139,16 +141,20 @@ static tnr_status make_lanes(tnr_runtime *runtime, int program_cache, tnr_fault 
 
 /* ---- workers ---- */
 
+static tnr_lane *lane_of_worker(tnr_runtime *runtime, const tnr_worker *worker) {
+  return &runtime->lanes[worker->slot.index - 1];
+}
+
 static void worker_starts(void *user, tnr_worker *worker) {
   tnr_runtime *runtime = user;
-  tnr_device *device = runtime->machine.devices[worker->slot.index - 1];
+  const tnr_device *device = lane_of_worker(runtime, worker)->device;
   tnr_thread_here()->worker_of = runtime;
   if (device->driver->worker_start)
     device->driver->worker_start(device->state);
 }
 
 static void worker_runs(void *user, tnr_worker *worker, void *item) {
-  tnr_op_run(user, worker, item);
+  tnr_op_run(lane_of_worker(user, worker), (tnr_op_item)item);
 }
 
 static void worker_finishes(void *user, tnr_worker *worker) {
@@ -206,18 +212,21 @@ no_lanes:
 tnr_runtime *tnr_runtime_create(const tnr_runtime_options *options) {
   tnr_fault fault = {TNR_ENOMEM, "out of memory for a runtime"};
   settings set = {0};
-  tnr_runtime *runtime = aligned_alloc(64, (sizeof *runtime + 63) / 64 * 64);
+  tnr_runtime *runtime = aligned_alloc(_Alignof(tnr_runtime), sizeof *runtime);
   if (runtime) {
     memset(runtime, 0, sizeof *runtime);
     runtime->wake_fd = -1;
     tnr_recorder_init(&runtime->recorder, runtime);
+    tnr_mailbox_init(&runtime->mail, runtime, TNR_MAILBOX_OF_DISPATCHER);
     if (settle(options, &set, &fault) == TNR_OK) {
       runtime->spin_ns = set.spin_ns;
+      runtime->looks = tnr_parker_looks();
       runtime->worker_waits = set.worker_waits;
       if (start(runtime, &set, &fault) == TNR_OK)
         return runtime;
     }
     tnr_recorder_finish(&runtime->recorder);
+    tnr_mailbox_finish(&runtime->mail);
     free(runtime);
   }
   tnr_error_set(tnr_error_new(&(tnr_error_context){.op = "runtime_create"}, &fault));
@@ -233,6 +242,7 @@ static void runtime_free(void *user) {
   tnr_recorder_finish(&runtime->recorder);
   if (runtime->aborted)
     tnr_object_release(tnr_error_object(runtime->aborted));
+  tnr_mailbox_finish(&runtime->mail);
   free(runtime);
 }
 
@@ -246,7 +256,7 @@ static void set_abort(tnr_runtime *runtime) {
 tnr_status tnr_runtime_destroy(tnr_runtime *runtime, tnr_shutdown how) {
   if (!runtime)
     return TNR_OK;
-  tnr_status status = tnr_wait_refused(runtime, "destroying the runtime");
+  tnr_status status = tnr_wait_refused(runtime, "waiting for the runtime's end");
   if (status != TNR_OK)
     return status;
   if (how == TNR_ABORT)
@@ -291,7 +301,7 @@ static tnr_runtime *claim_default(tnr_status *status) {
   pthread_mutex_lock(&default_lock);
   await_default();
   tnr_runtime *runtime = default_runtime;
-  *status = runtime ? tnr_wait_refused(runtime, "destroying the runtime") : TNR_OK;
+  *status = runtime ? tnr_wait_refused(runtime, "waiting for the runtime's end") : TNR_OK;
   if (*status != TNR_OK)
     runtime = NULL;
   default_ends |= runtime != NULL;
@@ -434,7 +444,7 @@ tnr_status tnr_synchronize_device(tnr_device *device) {
   if (!device)
     return tnr_error_raise(TNR_EINVAL, "synchronize_device: the device is NULL");
   tnr_runtime *runtime = device->machine->runtime;
-  tnr_status status = tnr_wait_refused(runtime, "synchronizing a device");
+  tnr_status status = tnr_wait_refused(runtime, "waiting for all that a device has to do");
   if (status != TNR_OK || !tnr_device_is_host(device))
     return status == TNR_OK ? sync_lane(runtime, tnr_lane_of(device)) : status;
   for (int i = 0; status == TNR_OK && i < runtime->machine.count; i++)

@@ -9,36 +9,52 @@
 #include "../devices/machine.h"
 #include "inbox.h"
 #include "lane.h"
+#include "mailbox.h"
 #include "op.h"
+#include "promise.h"
 #include "recorder.h"
+#include "thread.h"
 
+/* What different threads write stands on cache lines of its own. */
 struct tnr_runtime {
   tnr_machine machine;
-  tnr_lane *lanes;   /* [machine.count]; see there */
-  tnr_lane nowhere;  /* dispatcher only: no queue, but the epochs of what has no device yet */
-  int64_t spin_ns;   /* immutable after create */
-  bool worker_waits; /* immutable after create */
-  tnr_recorder recorder;
 
-  /* The dispatcher's side. */
-  pthread_t dispatcher;                  /* immutable after create */
-  struct event_base *base;               /* dispatcher only */
-  struct event *wake_event;              /* dispatcher only: reads wake_fd */
-  int wake_fd;                           /* immutable after create: an eventfd */
-  tnr_parker sleep;                      /* the dispatcher sleeps, anybody wakes */
-  tnr_inbox inbox;                       /* any thread → dispatcher */
-  tnr_op_part *ready_first, *ready_last; /* dispatcher only: nothing missing, to be launched */
-  uint64_t in_flight;          /* dispatcher only: ops, and other futures that wait for something */
+  /* Read by everybody, hardly ever written. */
+  _Alignas(64) tnr_lane *lanes; /* [machine.count]; see there */
+  int64_t spin_ns;              /* immutable after create */
+  int looks;                    /* immutable after create: tnr_parker_looks */
+  bool worker_waits;            /* immutable after create */
   atomic_bool close_requested; /* atomic: no more calls; the dispatcher ends when all is complete */
-  bool aborting;               /* dispatcher only: what was queued has been taken back */
-  bool in_body;                /* dispatcher only: a composite's body runs, and may still submit */
   atomic_bool abort;           /* atomic: what has not started fails */
   tnr_error *aborted;          /* written before abort: the error of what fails so */
+  pthread_t dispatcher;        /* immutable after create */
+  int wake_fd;                 /* immutable after create: an eventfd */
+
+  _Alignas(64) tnr_parker sleep; /* the dispatcher sleeps, anybody wakes */
+  _Atomic uint64_t wakes;        /* atomic, relaxed: counted by whoever wakes the dispatcher */
+
+  tnr_inbox inbox;       /* any thread → dispatcher */
+  tnr_mailbox mail;      /* any thread → dispatcher: what must not fail */
+  tnr_promises promises; /* any thread */
+
+  /* dispatcher only */
+  _Alignas(64) struct event_base *base;
+  struct event *wake_event;              /* reads wake_fd */
+  tnr_op_part *ready_first, *ready_last; /* nothing missing, to be launched */
+  uint64_t in_flight;                    /* ops, and other futures that wait for something */
+  /* An input of completed ops, and how many references they held: given back together, since
+   * weights are the input of many ops in turn. */
+  tnr_object *dropped;
+  uint32_t drops;
+  tnr_mailbox *unraised; /* filled in this turn, to be told */
+  bool aborting;         /* what was queued has been taken back */
+  bool in_body;          /* a composite's body runs, and may still submit */
+  tnr_lane nowhere;      /* no queue, but the epochs of what has no device yet */
 
   /* atomic, relaxed: written by the dispatcher alone, read by whoever asks */
   _Atomic uint64_t submitted, completed, failed;
-  /* atomic, relaxed: counted by whoever wakes the dispatcher */
-  _Atomic uint64_t wakes;
+
+  tnr_recorder recorder;
 };
 
 static inline tnr_runtime *tnr_runtime_of_mesh(const tnr_mesh *mesh) {
@@ -50,6 +66,8 @@ static inline tnr_lane *tnr_lane_of(const tnr_device *device) {
 }
 
 /* True on the dispatcher thread of this runtime. */
-bool tnr_on_dispatcher(const tnr_runtime *runtime);
+static inline bool tnr_on_dispatcher(const tnr_runtime *runtime) {
+  return tnr_thread_here()->dispatcher_of == runtime;
+}
 
 #endif

@@ -144,3 +144,7 @@ tnr_future *tnr_keep_future(tnr_future *handle) {
 tnr_future_tuple *tnr_keep_future_tuple(tnr_future_tuple *handle) {
   return tnr_keep_handle(handle);
 }
+
+tnr_promise *tnr_keep_promise(tnr_promise *handle) {
+  return tnr_keep_handle(handle);
+}

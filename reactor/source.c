@@ -146,6 +146,22 @@ tnr_future *tnr_source_new(tnr_object *of) {
   return NULL;
 }
 
+tnr_future *tnr_future_of_value(tnr_value x) {
+  switch (x.kind) {
+  case TNR_VALUE_FUTURE:
+  case TNR_VALUE_FUTURE_TUPLE:
+    return tnr_retain(x.handle);
+  case TNR_VALUE_TENSOR:
+  case TNR_VALUE_TUPLE:
+    return tnr_source_new(x.handle);
+  case TNR_VALUE_NONE:
+    break;
+  }
+  if (!tnr_error())
+    tnr_error_raise(TNR_EINVAL, "the handle is NULL");
+  return NULL;
+}
+
 static void *adopt(tnr_object *handle) {
   return tnr_scope_adopt(handle);
 }

@@ -10,6 +10,9 @@ extern const tnr_class tnr_source_class;
  * with tnr_error() when out of memory, or closed before the data is there. */
 tnr_future *tnr_source_new(tnr_object *of);
 
+/* Any value as a future, retained; NULL with tnr_error(). */
+tnr_future *tnr_future_of_value(tnr_value x);
+
 /* Follows a result to its completion; embedded. Dispatcher only once it is started. */
 typedef struct tnr_follower {
   tnr_listener listener;

@@ -48,6 +48,14 @@ typedef struct tnr_tape_site {
   uint64_t sequence; /* the chunk that has it */
 } tnr_tape_site;
 
+/* What has been recorded of the op that a worker runs. */
+typedef enum tnr_tape_progress {
+  TNR_TAPE_IDLE = 0, /* there is none, or it began before the recording */
+  TNR_TAPE_CREATES,  /* it has been taken up */
+  TNR_TAPE_EXECUTES, /* its program runs */
+  TNR_TAPE_HAS_BEGUN /* likewise, and that has been recorded */
+} tnr_tape_progress;
+
 typedef struct tnr_tape {
   /* The writer's; nobody else looks at them. */
   _Alignas(64) char *at;     /* where the next record goes */
@@ -64,10 +72,10 @@ typedef struct tnr_tape {
   uint16_t next_site, next_plan; /* indices in the chunk */
   int64_t recording;             /* the serial of the recording that the chunk belongs to */
   uint8_t unlooked;              /* records since the last look at the clock, modulo a few */
-  bool begun;                    /* a worker's: the op that it runs now has been said to execute */
-  void *plan;                    /* a worker's: of that op; NULL: none, or not yet */
-  uint64_t began, executing;     /* a worker's: ticks, of the op that it runs now */
-  uint64_t misses;               /* a worker's: of its program cache, when that op began */
+  uint8_t progress;              /* a worker's: a tnr_tape_progress */
+  void *plan;                /* a worker's: of the op that it runs now; NULL: none, or not yet */
+  uint64_t began, executing; /* a worker's: ticks, of the op that it runs now */
+  uint64_t misses;           /* a worker's: of its program cache, when that op began */
   tnr_tape_writer writer;
   tnr_tape_site sites[TNR_TAPE_SITES];
 

@@ -5,7 +5,9 @@
 #include "error.h"
 #include "scope.h"
 
-/* initial-exec: read on every call, also in the shared library */
+/* initial-exec: read on every call, also in the shared library. Not inline: linkers rewrite how the
+ * address of such a variable is got, and UndefinedBehaviorSanitizer's check of it for NULL breaks
+ */
 static _Thread_local tnr_thread here __attribute__((tls_model("initial-exec")));
 static pthread_once_t key_once = PTHREAD_ONCE_INIT;
 static pthread_key_t key;

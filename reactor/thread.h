@@ -16,12 +16,13 @@ typedef struct tnr_frame {
 
 /* All fields belong to the thread. */
 typedef struct tnr_thread {
-  tnr_error *error;           /* the last one, retained */
-  struct tnr_scope *scope;    /* the innermost open one */
-  const tnr_frame *frame;     /* the innermost composite, NULL outside */
-  tnr_runtime *dispatcher_of; /* the runtime whose dispatcher this is, or NULL */
-  tnr_runtime *worker_of;     /* the runtime one of whose workers this is, or NULL */
-  bool cleans_up;             /* the thread's end releases all this */
+  tnr_error *error;                          /* the last one, retained */
+  struct tnr_scope *scope;                   /* the innermost open one */
+  const tnr_frame *frame;                    /* the innermost composite, NULL outside */
+  tnr_runtime *dispatcher_of;                /* the runtime whose dispatcher this is, or NULL */
+  tnr_runtime *worker_of;                    /* the runtime one of whose workers this is, or NULL */
+  const struct tnr_mailbox_frame *mailboxes; /* whose letters it is delivering, innermost first */
+  bool cleans_up;                            /* the thread's end releases all this */
 } tnr_thread;
 
 /* The calling thread's. Cheap. */

@@ -1,4 +1,4 @@
-#include <tenor/transfer.h>
+#include "transfer.h"
 
 #include <string.h>
 
@@ -10,6 +10,7 @@
 #include "runtime.h"
 #include "scope.h"
 #include "source.h"
+#include "strided.h"
 #include "thread.h"
 #include "wait.h"
 
@@ -123,21 +124,6 @@ static tnr_tensor *send_on(tnr_tensor *landed, const tnr_mesh *to) {
   return tnr_value_tensor(moved);
 }
 
-static void copy_strided(char *to, const char *from, const tnr_desc *desc, const int64_t *strides,
-                         int dim) {
-  size_t size = tnr_dtype_size(desc->dtype);
-  if (dim == desc->shape.rank) {
-    memcpy(to, from, size);
-    return;
-  }
-  size_t step = size;
-  for (int i = dim + 1; i < desc->shape.rank; i++)
-    step *= (size_t)desc->shape.dims[i];
-  for (int64_t i = 0; i < desc->shape.dims[dim]; i++)
-    copy_strided(to + (size_t)i * step, from + i * strides[dim] * (int64_t)size, desc, strides,
-                 dim + 1);
-}
-
 static void fill(tnr_storage *storage, const tnr_desc *desc, const void *data,
                  const int64_t *strides) {
   storage->keeps = true;
@@ -145,28 +131,27 @@ static void fill(tnr_storage *storage, const tnr_desc *desc, const void *data,
     memset(storage->data, 0, storage->bytes);
   else if (!strides)
     memcpy(storage->data, data, storage->bytes);
-  else if (storage->bytes > 0)
-    copy_strided(storage->data, data, desc, strides, 0);
+  else
+    tnr_strided_copy(desc, data, strides, storage->data);
   tnr_storage_finish(storage, NULL);
 }
 
-static tnr_tensor *create(tnr_device *device, tnr_dtype dtype, tnr_shape shape, const void *data,
-                          const int64_t *strides) {
+static tnr_tensor *create(const char *op, tnr_device *device, const tnr_desc *desc,
+                          const void *data, const int64_t *strides) {
   tnr_fault fault;
   tnr_tensor *made;
-  tnr_desc desc = {shape, dtype};
   device = open_device(device);
   if (!device)
     return NULL;
-  if (tnr_tensor_new(landing(device)->self, -1, &desc, &made, &fault) != TNR_OK)
-    return raise("tensor_create", &desc, &fault);
-  fill(made->parts[0], &desc, data, strides);
+  if (tnr_tensor_new(landing(device)->self, -1, desc, &made, &fault) != TNR_OK)
+    return raise(op, desc, &fault);
+  fill(made->parts[0], desc, data, strides);
   return send_on(made, device->self);
 }
 
 tnr_tensor *tnr_tensor_create(tnr_device *device, tnr_dtype dtype, tnr_shape shape,
                               const void *data) {
-  return create(device, dtype, shape, data, NULL);
+  return create("tensor_create", device, &(tnr_desc){shape, dtype}, data, NULL);
 }
 
 tnr_tensor *tnr_tensor_create_strided(tnr_device *device, tnr_dtype dtype, tnr_shape shape,
@@ -175,29 +160,84 @@ tnr_tensor *tnr_tensor_create_strided(tnr_device *device, tnr_dtype dtype, tnr_s
     tnr_error_raise(TNR_EINVAL, "tensor_create_strided: %s is NULL", data ? "strides" : "data");
     return NULL;
   }
-  return create(device, dtype, shape, data, strides);
+  return create("tensor_create_strided", device, &(tnr_desc){shape, dtype}, data, strides);
+}
+
+/* ---- in, without a copy ---- */
+
+static bool is_aligned(const void *data, tnr_dtype dtype) {
+  return (uintptr_t)data % tnr_dtype_size(dtype) == 0;
+}
+
+static tnr_status check_lent(const tnr_desc *desc, const void *data, void (*release)(void *user),
+                             tnr_fault *fault) {
+  size_t bytes;
+  tnr_status status = tnr_desc_bytes(desc, &bytes, fault);
+  if (status != TNR_OK)
+    return status;
+  if (!release || (!data && bytes > 0))
+    return tnr_fail(fault, TNR_EINVAL, "%s is NULL", release ? "data" : "release");
+  if (!is_aligned(data, desc->dtype))
+    return tnr_fail(fault, TNR_EINVAL, "the memory is not aligned to %zu bytes",
+                    tnr_dtype_size(desc->dtype));
+  return TNR_OK;
+}
+
+/* Memory of somebody else's, dense. When it fails, `release` is not called. */
+static tnr_tensor *lend(const char *op, tnr_device *device, const tnr_desc *desc, const void *data,
+                        void (*release)(void *user), void *user) {
+  static const _Alignas(64) char nothing; /* where no element lies; kernels get no NULL */
+  tnr_fault fault;
+  tnr_tensor *made;
+  device = open_device(device);
+  if (!device)
+    return NULL;
+  if (check_lent(desc, data, release, &fault) != TNR_OK)
+    return raise(op, desc, &fault);
+  if (!data)
+    data = &nothing;
+  if (tnr_tensor_wrap(landing(device), desc, (void *)data, release, user, &made, &fault) != TNR_OK)
+    return raise(op, desc, &fault);
+  made->parts[0]->keeps = true;
+  return send_on(made, device->self);
 }
 
 tnr_tensor *tnr_tensor_borrow(tnr_device *device, tnr_dtype dtype, tnr_shape shape,
                               const void *data, void (*release)(void *user), void *user) {
-  tnr_fault fault;
-  tnr_tensor *made;
-  tnr_desc desc = {shape, dtype};
-  device = open_device(device);
-  if (!device)
+  return lend("tensor_borrow", device, &(tnr_desc){shape, dtype}, data, release, user);
+}
+
+/* What makes no sense counts as usable: it is refused there. */
+static bool is_usable(const tnr_desc *desc, const void *data, const int64_t *strides) {
+  if (!data || !tnr_dtype_size(desc->dtype) || !tnr_shape_valid(&desc->shape))
+    return true;
+  return is_aligned(data, desc->dtype) && tnr_strided_is_dense(&desc->shape, strides);
+}
+
+tnr_tensor *tnr_tensor_borrow_strided(tnr_device *device, tnr_dtype dtype, tnr_shape shape,
+                                      const void *data, const int64_t *strides,
+                                      void (*release)(void *user), void *user) {
+  static const char op[] = "tensor_borrow_strided";
+  const tnr_desc desc = {shape, dtype};
+  if (!strides || !release) {
+    tnr_error_raise(TNR_EINVAL, "%s: %s is NULL", op, strides ? "release" : "strides");
     return NULL;
-  if (!data || !release) {
-    tnr_fail(&fault, TNR_EINVAL, "%s is NULL", data ? "release" : "data");
-    return raise("tensor_borrow", &desc, &fault);
   }
-  if (tnr_dtype_size(dtype) && (uintptr_t)data % tnr_dtype_size(dtype) != 0) {
-    tnr_fail(&fault, TNR_EINVAL, "the memory is not aligned to %zu bytes", tnr_dtype_size(dtype));
-    return raise("tensor_borrow", &desc, &fault);
-  }
-  if (tnr_tensor_wrap(landing(device), &desc, (void *)data, release, user, &made, &fault) != TNR_OK)
-    return raise("tensor_borrow", &desc, &fault);
-  made->parts[0]->keeps = true;
-  return send_on(made, device->self);
+  if (is_usable(&desc, data, strides))
+    return lend(op, device, &desc, data, release, user);
+  tnr_tensor *made = create(op, device, &desc, data, strides);
+  if (made)
+    release(user);
+  return made;
+}
+
+tnr_tensor *tnr_tensor_adopt(tnr_device *device, tnr_dtype dtype, tnr_shape shape, void *data,
+                             void (*free_data)(void *data)) {
+  void (*release)(void *) = data || !free_data ? free_data : leave_alone;
+  tnr_tensor *made = lend("tensor_adopt", device, &(tnr_desc){shape, dtype}, data, release, data);
+  if (!made && data && free_data)
+    free_data(data);
+  return made;
 }
 
 /* ---- scalars ---- */
@@ -251,22 +291,28 @@ static bool is_reachable(const tnr_tensor *tensor) {
   return true;
 }
 
-static tnr_status wait_complete(tnr_tensor *tensor, int64_t deadline) {
+tnr_status tnr_tensor_check(const tnr_tensor *tensor, const char *call) {
+  if (tensor)
+    return TNR_OK;
+  return tnr_error() ? tnr_error_code(tnr_error())
+                     : tnr_error_raise(TNR_EINVAL, "%s: the tensor is NULL", call);
+}
+
+tnr_status tnr_tensor_await(tnr_tensor *tensor, int64_t deadline) {
+  tnr_error *error;
+  if (tnr_result_state(&tensor->object, &error) == TNR_STORAGE_COMPLETE)
+    return TNR_OK;
   int64_t left = deadline;
   if (deadline != INT64_MAX) {
     left = deadline - tnr_now_ns();
     left = left > 0 ? left : 0;
   }
-  tnr_error *error;
-  tnr_storage_state state = tnr_result_state(&tensor->object, &error);
-  if (state == TNR_STORAGE_COMPLETE)
-    return TNR_OK;
   return tnr_wait_value(tnr_value_of_tensor(tensor), TNR_COMPLETE, left);
 }
 
 static tnr_status read_through_host(tnr_tensor *tensor, void *out, int64_t deadline) {
   tnr_machine *machine = tnr_mesh_machine(tensor->mesh);
-  tnr_status status = tnr_wait_refused(machine->runtime, "reading a tensor");
+  tnr_status status = tnr_wait_refused(machine->runtime, "waiting for a copy to the host");
   if (status != TNR_OK)
     return status;
   tnr_tensor *staged = tnr_value_tensor(move(&tnr_movement_to_device, (tnr_site){NULL, 0},
@@ -274,7 +320,7 @@ static tnr_status read_through_host(tnr_tensor *tensor, void *out, int64_t deadl
   if (!staged)
     return tnr_error_code(tnr_error());
   tnr_scope_disown(staged);
-  status = wait_complete(staged, deadline);
+  status = tnr_tensor_await(staged, deadline);
   if (status == TNR_OK)
     tnr_movement_assemble(staged, out);
   tnr_object_release(&staged->object);
@@ -283,13 +329,13 @@ static tnr_status read_through_host(tnr_tensor *tensor, void *out, int64_t deadl
 
 tnr_status tnr_tensor_read_for(tnr_tensor *tensor, void *out, size_t bytes, int64_t timeout_ns) {
   int64_t deadline = tnr_deadline_after(timeout_ns);
-  if (!tensor)
-    return tnr_error() ? tnr_error_code(tnr_error())
-                       : tnr_error_raise(TNR_EINVAL, "tensor_read: the tensor is NULL");
+  tnr_status status = tnr_tensor_check(tensor, "tensor_read");
+  if (status != TNR_OK)
+    return status;
   if (bytes != tnr_tensor_bytes(tensor) || (!out && bytes > 0))
     return tnr_error_raise(TNR_EINVAL, "tensor_read: the tensor has %zu bytes, the buffer %zu",
                            tnr_tensor_bytes(tensor), out ? bytes : 0);
-  tnr_status status = wait_complete(tensor, deadline);
+  status = tnr_tensor_await(tensor, deadline);
   if (status != TNR_OK)
     return status;
   if (!is_reachable(tensor))

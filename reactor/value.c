@@ -2,6 +2,7 @@
 
 #include "future.h"
 #include "operands.h"
+#include "promise.h"
 
 static tnr_value value(tnr_value_kind kind, void *handle) {
   return (tnr_value){handle ? kind : TNR_VALUE_NONE, handle};
@@ -47,12 +48,16 @@ bool tnr_value_desc(tnr_value of, tnr_desc *out) {
   const tnr_tensor *tensor = tnr_value_tensor(of);
   tnr_future *future = tnr_value_future(of);
   tnr_error *error;
+  const tnr_desc *desc = NULL;
   if (future && tnr_future_get_state(tnr_future_source(future)) >= TNR_FUTURE_CREATED)
     tensor = (const tnr_tensor *)tnr_future_get_result(future, &error);
-  if (!tensor)
-    return false;
-  *out = tensor->desc;
-  return true;
+  else if (future && !tnr_future_get_error(future))
+    desc = tnr_promised_desc(future);
+  if (tensor)
+    desc = &tensor->desc;
+  if (desc)
+    *out = *desc;
+  return desc != NULL;
 }
 
 const tnr_mesh *tnr_value_mesh(tnr_value of) {

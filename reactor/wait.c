@@ -1,113 +1,16 @@
+#include "wait.h"
+
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "call.h"
+#include "continuation.h"
 #include "dispatcher.h"
 #include "error.h"
 #include "record.h"
 #include "scope.h"
 #include "source.h"
 #include "thread.h"
-#include "wait.h"
-
-/* ---- callbacks ---- */
-
-/* A registration on its way to a future's chain, and in it. */
-typedef struct registration {
-  tnr_listener listener;
-  tnr_message message;
-  tnr_future *future;  /* immutable after create; retained */
-  tnr_waits_for until; /* immutable after create */
-  tnr_callback *fn;    /* immutable after create */
-  void *user;          /* immutable after create */
-} registration;
-
-static void registration_destroy(registration *made) {
-  tnr_future *future = made->future;
-  tnr_pool_free(&future->runtime->machine.objects, made, sizeof *made);
-  tnr_object_release(&future->object);
-}
-
-static void end_wait(tnr_value future, void *user);
-
-static void call_back(tnr_listener *listener) {
-  registration *made = (registration *)listener;
-  uint64_t since = made->fn == end_wait ? 0 : tnr_record_now(made->future->runtime);
-  made->fn(tnr_future_value(made->future), made->user);
-  tnr_record_callback(made->future, since);
-  made->future->runtime->in_flight--;
-  registration_destroy(made);
-}
-
-static void registration_arrives(tnr_message *message) {
-  registration *made = (registration *)((char *)message - offsetof(registration, message));
-  made->future->runtime->in_flight++;
-  if (!tnr_future_add_waiter(tnr_future_source(made->future), &made->listener.waiter, made->until))
-    call_back(&made->listener);
-}
-
-static tnr_waits_for until_moment(tnr_moment moment) {
-  return moment == TNR_CREATED ? TNR_UNTIL_CREATED : TNR_UNTIL_COMPLETE;
-}
-
-static tnr_status put_failed(tnr_status status) {
-  return tnr_error_raise(status, "%s", tnr_dispatcher_refusal(status));
-}
-
-/* Takes over the reference to the future, also when it fails. */
-static registration *registration_new(tnr_future *future, tnr_moment moment, tnr_callback *fn,
-                                      void *user) {
-  registration *made = tnr_pool_alloc(&future->runtime->machine.objects, sizeof *made);
-  if (!made) {
-    tnr_object_release(&future->object);
-    tnr_error_raise(TNR_ENOMEM, "out of memory for a callback");
-    return NULL;
-  }
-  *made = (registration){
-      .listener = {.waiter = {.input = TNR_WAITER_LISTENS}, .fire = call_back},
-      .message = {registration_arrives},
-      .future = future,
-      .until = until_moment(moment),
-      .fn = fn,
-      .user = user,
-  };
-  return made;
-}
-
-/* Destroys what is not taken. */
-static tnr_status registration_put(registration *made) {
-  tnr_status status = tnr_dispatcher_put_message(made->future->runtime, &made->message);
-  if (status == TNR_OK)
-    return TNR_OK;
-  registration_destroy(made);
-  return put_failed(status);
-}
-
-/* Any value as a future, retained; NULL with tnr_error(). */
-static tnr_future *future_of_value(tnr_value x) {
-  switch (x.kind) {
-  case TNR_VALUE_FUTURE:
-  case TNR_VALUE_FUTURE_TUPLE:
-    return tnr_retain(x.handle);
-  case TNR_VALUE_TENSOR:
-  case TNR_VALUE_TUPLE:
-    return tnr_source_new(x.handle);
-  case TNR_VALUE_NONE:
-    break;
-  }
-  if (!tnr_error())
-    tnr_error_raise(TNR_EINVAL, "the handle is NULL");
-  return NULL;
-}
-
-tnr_status tnr_on_value(tnr_value x, tnr_moment moment, tnr_callback *fn, void *user) {
-  if (!fn)
-    return tnr_error_raise(TNR_EINVAL, "the callback is NULL");
-  tnr_future *future = future_of_value(x);
-  registration *made = future ? registration_new(future, moment, fn, user) : NULL;
-  return made ? registration_put(made) : tnr_error_code(tnr_error());
-}
-
-/* ---- waiting ---- */
 
 static bool passed(tnr_future *future, tnr_moment moment) {
   tnr_future_state state = tnr_future_get_state(tnr_future_source(future));
@@ -135,8 +38,7 @@ typedef struct tnr_wait {
   _Atomic uint32_t refs; /* atomic: the blocked thread's, the dispatcher's */
   atomic_bool over;      /* atomic */
   tnr_parker parker;     /* the blocked thread sleeps, the dispatcher wakes */
-  registration *by; /* dispatcher only once it is put: what will end the wait; NULL once it has */
-  tnr_message withdraw;
+  tnr_continuation by;   /* what will end the wait, where that is a future */
 } tnr_wait;
 
 /* Not from the runtime's pool: the dispatcher gives its reference back after the thread has gone
@@ -188,32 +90,11 @@ tnr_status tnr_wait_refused(const tnr_runtime *runtime, const char *what) {
   return TNR_OK;
 }
 
-static void end_wait(tnr_value future, void *user) {
-  (void)future;
-  ((tnr_wait *)user)->by = NULL;
-  tnr_wait_end(user);
-}
-
-/* The blocked thread has given up: nothing is left in the future's chain. */
-static void withdraw_arrives(tnr_message *message) {
-  tnr_wait *wait = (tnr_wait *)((char *)message - offsetof(tnr_wait, withdraw));
-  registration *made = wait->by;
-  if (made) {
-    tnr_future *source = tnr_future_source(made->future);
-    (void)tnr_future_remove_waiter(source, &made->listener.waiter);
-    source->runtime->in_flight--;
-    registration_destroy(made);
-    tnr_wait_release(wait); /* what would have ended it */
-  }
-  tnr_wait_release(wait);
-}
-
-/* Consumes the blocked thread's reference. A registration that cannot be withdrawn ends by itself.
- */
-static void give_up(tnr_wait *wait, tnr_runtime *runtime) {
-  wait->withdraw.handle = withdraw_arrives;
-  if (tnr_dispatcher_put_message(runtime, &wait->withdraw) != TNR_OK)
-    tnr_wait_release(wait);
+/* Dispatcher. */
+static void end_wait(tnr_letter *letter) {
+  tnr_continuation *by = tnr_continuation_of(letter);
+  tnr_object_release(&by->future->object); /* which the blocked thread holds as well */
+  tnr_wait_end(by->user);
 }
 
 /* Looks for a while before it sleeps: results are often about to come. */
@@ -222,7 +103,7 @@ static bool passes_soon(tnr_future *future, tnr_moment moment, int64_t deadline)
   if (end > deadline)
     end = deadline;
   for (; now < end; now = tnr_now_ns()) {
-    for (int i = 0; i < 16; i++) {
+    for (int i = 0; i < future->runtime->looks; i++) {
       if (passed(future, moment))
         return true;
       tnr_cpu_relax();
@@ -236,24 +117,40 @@ static tnr_status sleep_until(tnr_future *future, tnr_moment moment, int64_t dea
   tnr_wait *wait = tnr_wait_new();
   if (!wait)
     return tnr_error_raise(TNR_ENOMEM, "out of memory for waiting");
-  wait->by = registration_new(tnr_retain(future), moment, end_wait, wait);
-  if (!wait->by || registration_put(wait->by) != TNR_OK) {
+  tnr_continuation_init(&wait->by, NULL, wait);
+  tnr_status status = tnr_continuation_put(&wait->by, future, moment, NULL, end_wait);
+  if (status != TNR_OK) {
     tnr_wait_release(wait); /* the dispatcher's */
-    tnr_wait_release(wait);
-    return tnr_error_code(tnr_error());
+  } else if (!tnr_wait_sleep(wait, deadline)) {
+    if (tnr_detach(&wait->by))
+      tnr_wait_release(wait); /* what would have ended it */
+    status = tnr_error_raise(TNR_ETIMEDOUT, "the time to wait for a future ran out");
   }
-  if (tnr_wait_sleep(wait, deadline)) {
-    tnr_wait_release(wait);
-    return TNR_OK;
+  tnr_wait_release(wait);
+  return status;
+}
+
+/* The error says which future. */
+static tnr_status refuse(tnr_future *future, tnr_moment moment) {
+  char what[190];
+  const char *passed = moment == TNR_CREATED ? "created" : "complete";
+  tnr_future *source = tnr_future_source(future);
+  if (tnr_future_is_op(source)) {
+    const tnr_op *op = tnr_op_of(source);
+    snprintf(what, sizeof what, "waiting for %s (%s:%d) to be %s", op->def->name,
+             op->file ? op->file : "submitted by tenor", op->line, passed);
+  } else {
+    snprintf(what, sizeof what, "waiting for a %s to be %s", future->tuple ? "tuple" : "tensor",
+             passed);
   }
-  give_up(wait, future->runtime);
-  return tnr_error_raise(TNR_ETIMEDOUT, "the time to wait for a future ran out");
+  return tnr_wait_refused(future->runtime, what);
 }
 
 static tnr_status block(tnr_future *future, tnr_moment moment, int64_t deadline) {
-  tnr_status status = tnr_wait_refused(future->runtime, "waiting for a future");
-  if (status != TNR_OK || passes_soon(future, moment, deadline))
-    return status;
+  if (tnr_wait_refused(future->runtime, "waiting") != TNR_OK)
+    return refuse(future, moment);
+  if (passes_soon(future, moment, deadline))
+    return TNR_OK;
   return sleep_until(future, moment, deadline);
 }
 
@@ -289,7 +186,7 @@ static tnr_status wait_for(tnr_future *future, tnr_moment moment, int64_t timeou
 }
 
 tnr_status tnr_wait_value(tnr_value x, tnr_moment moment, int64_t timeout_ns) {
-  tnr_future *future = future_of_value(x);
+  tnr_future *future = tnr_future_of_value(x);
   if (!future)
     return tnr_error_code(tnr_error());
   tnr_status status = wait_for(future, moment, timeout_ns);

@@ -4,6 +4,7 @@
 #include <sched.h>
 #include <stdlib.h>
 
+#include "exit_gate.h"
 #include "primitives.h"
 
 /* Declared here because not every compiler brings omp.h; oneDNN brings the function. */
@@ -23,6 +24,7 @@ typedef struct cpu_program {
   const tnr_program_spec *spec; /* lives as long as the program */
   tnr_chain *chain;
   tnr_chain *kept_chain; /* for weights that are kept; may be `chain`; NULL: not known yet */
+  tnr_chain *last_run;   /* which of the two; NULL: none has run */
 } cpu_program;
 
 static tnr_status open_device(const tnr_device_info *info, void **out, tnr_fault *fault) {
@@ -75,9 +77,23 @@ static void start_worker(void *opaque) {
   omp_set_num_threads(state->threads);
 }
 
+static tnr_status run(cpu_program *program, tnr_chain *chain, const void *const *in,
+                      tnr_derived_list *weights, void *const *out, tnr_fault *fault) {
+  if (!tnr_exit_gate_enter())
+    return tnr_fail(fault, TNR_ECANCELED, "the process ends, and oneDNN with it");
+  tnr_status status = tnr_chain_run(chain, in, out, weights, fault);
+  if (program->last_run != chain)
+    tnr_exit_gate_did(chain == program->chain ? TNR_EXIT_GATE_RUN : TNR_EXIT_GATE_RUN_PACKED,
+                      tnr_cpu_kind_of(program->spec));
+  program->last_run = chain;
+  tnr_exit_gate_leave();
+  return status;
+}
+
 static tnr_status run_chain(tnr_program *base, const void *const *in, void *const *out,
                             tnr_fault *fault) {
-  return tnr_chain_run(((cpu_program *)base)->chain, in, out, NULL, fault);
+  cpu_program *program = (cpu_program *)base;
+  return run(program, program->chain, in, NULL, out, fault);
 }
 
 /* A matmul uses weights as they lie until it learns that they are kept: packing them for one run
@@ -98,7 +114,7 @@ static tnr_status run_keeping(tnr_program *base, const void *const *in,
     return run_chain(base, in, out, fault);
   tnr_chain *chain = chain_for_kept_weights(program);
   int packable = tnr_chain_packable_input(chain);
-  return tnr_chain_run(chain, in, out, packable >= 0 ? derived[packable] : NULL, fault);
+  return run(program, chain, in, packable >= 0 ? derived[packable] : NULL, out, fault);
 }
 
 static void destroy_program(tnr_program *base) {

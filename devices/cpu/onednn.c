@@ -3,6 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "exit_gate.h"
+
 enum { STRIDED = -1 }; /* beside oneDNN's format tags: the layout of the view itself */
 
 tnr_status tnr_onednn_status(dnnl_status_t status) {
@@ -21,7 +23,7 @@ static dnnl_status_t create_attr(dnnl_primitive_attr_t *out) {
   return status;
 }
 
-tnr_status tnr_onednn_create(tnr_onednn **out, tnr_fault *fault) {
+static tnr_status create_engine(tnr_onednn **out, tnr_fault *fault) {
   tnr_onednn *onednn = calloc(1, sizeof *onednn);
   if (onednn == NULL)
     return tnr_fail(fault, TNR_ENOMEM, "out of memory");
@@ -36,6 +38,15 @@ tnr_status tnr_onednn_create(tnr_onednn **out, tnr_fault *fault) {
   }
   *out = onednn;
   return TNR_OK;
+}
+
+tnr_status tnr_onednn_create(tnr_onednn **out, tnr_fault *fault) {
+  if (!tnr_exit_gate_enter())
+    return tnr_fail(fault, TNR_ESYSTEM, "the process ends, and oneDNN with it");
+  tnr_status status = create_engine(out, fault);
+  tnr_exit_gate_did(TNR_EXIT_GATE_MAKE, TNR_EXIT_GATE_KINDS - 1);
+  tnr_exit_gate_leave();
+  return status;
 }
 
 tnr_onednn *tnr_onednn_retain(tnr_onednn *onednn) {

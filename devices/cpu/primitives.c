@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+#include "exit_gate.h"
+
 /* In a chain's numbering the outputs follow the inputs. */
 static int out_buffer(const tnr_program_spec *spec) {
   return spec->in_count;
@@ -282,11 +284,15 @@ static bool all_suit(const tnr_program_spec *spec) {
   return spec->in_count > 0 && spec->out_count == 1;
 }
 
-tnr_status tnr_cpu_chain_of(tnr_onednn *onednn, const tnr_program_spec *spec, bool pack_weights,
-                            tnr_chain **out) {
+unsigned tnr_cpu_kind_of(const tnr_program_spec *spec) {
+  unsigned dtypes = 2u * (spec->in[0].dtype == TNR_BF16) + (spec->out[0].dtype == TNR_BF16);
+  _Static_assert(4 * TNR_PRIMITIVE_TRANSPOSE + 3 < TNR_EXIT_GATE_KINDS, "a kind each");
+  return 4u * (unsigned)spec->primitive.kind + dtypes;
+}
+
+static tnr_status chain_of(tnr_onednn *onednn, const tnr_program_spec *spec, bool pack_weights,
+                           tnr_chain **out) {
   tnr_chain *chain;
-  if (spec->primitive.kind == TNR_PRIMITIVE_NONE || !all_suit(spec))
-    return TNR_EUNSUPPORTED;
   tnr_status status = tnr_chain_create(onednn, spec->in_count, spec->out_count, &chain);
   if (status != TNR_OK)
     return status;
@@ -299,4 +305,15 @@ tnr_status tnr_cpu_chain_of(tnr_onednn *onednn, const tnr_program_spec *spec, bo
   }
   *out = chain;
   return TNR_OK;
+}
+
+tnr_status tnr_cpu_chain_of(tnr_onednn *onednn, const tnr_program_spec *spec, bool pack_weights,
+                            tnr_chain **out) {
+  if (spec->primitive.kind == TNR_PRIMITIVE_NONE || !all_suit(spec) || !tnr_exit_gate_enter())
+    return TNR_EUNSUPPORTED;
+  tnr_status status = chain_of(onednn, spec, pack_weights, out);
+  tnr_exit_gate_did(pack_weights ? TNR_EXIT_GATE_MAKE_PACKED : TNR_EXIT_GATE_MAKE,
+                    tnr_cpu_kind_of(spec));
+  tnr_exit_gate_leave();
+  return status;
 }

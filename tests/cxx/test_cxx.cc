@@ -3,6 +3,9 @@
 #include <chrono>
 #include <concepts>
 #include <thread>
+#include <vector>
+
+#include <dlpack/dlpack.h>
 
 #include "check.h"
 
@@ -48,6 +51,9 @@ void result_types_follow_from_the_inputs(void **) {
   GIVES(tnr_future *, tnr_to_device(f, nullptr));
   GIVES(tnr_tensor *, tnr_shard(t, nullptr, .dim = 0));
   GIVES(tnr_future *, tnr_keep(f));
+  [[maybe_unused]] tnr_promise *p = nullptr;
+  GIVES(tnr_promise *, tnr_keep(p));
+  GIVES(tnr_promise *, tnr_promise_create(nullptr, .device = nullptr));
 }
 
 tnr_runtime *runtime;
@@ -120,6 +126,47 @@ void callbacks_may_be_lambdas(void **) {
   assert_int_equal(seen, 1);
 }
 
+struct request {
+  tnr_continuation done;
+  int calls;
+};
+
+void a_mailbox_brings_them_to_a_thread_of_ones_own(void **) {
+  tnr_mailbox *box = tnr_mailbox_create(runtime);
+  tnr_promise *promise = tnr_promise_create(runtime);
+  tnr_future *sum = tnr_add(tnr_promise_future(promise), numbers());
+  request r = {};
+  auto count = [](tnr_value, void *user) { static_cast<request *>(user)->calls++; };
+  tnr_continuation_init(&r.done, count, &r);
+  assert_ok(tnr_attach(sum, TNR_COMPLETE, &r.done, .mailbox = box));
+  assert_ok(tnr_on(sum, TNR_CREATED, count, &r, .mailbox = box));
+  assert_int_equal(tnr_mailbox_dispatch(box), 0);
+  assert_ok(tnr_promise_fulfil(promise, numbers()));
+  assert_ok(tnr_wait(sum, TNR_COMPLETE, INT64_MAX));
+  for (int i = 0; r.calls < 2 && i < 5000; i++) {
+    assert_true(tnr_mailbox_dispatch(box, .max_callbacks = 1, .max_ns = 1000000) >= 0);
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  }
+  assert_int_equal(r.calls, 2);
+  assert_false(tnr_detach(&r.done));
+  assert_ok(tnr_mailbox_destroy(box));
+}
+
+void memory_goes_in_with_lambdas_and_comes_out_by_dlpack(void **) {
+  tnr_device *device = tnr_runtime_device_at(runtime, 0);
+  auto *lent = new std::vector<float>{1, 2, 3, 4};
+  auto give_back = [](void *user) { delete static_cast<std::vector<float> *>(user); };
+  auto free_data = [](void *data) { delete[] static_cast<float *>(data); };
+  tnr_tensor *x = tnr_tensor_borrow(device, TNR_F32, TNR_SHAPE(4), lent->data(), give_back, lent);
+  tnr_tensor *y = tnr_tensor_adopt(device, TNR_F32, TNR_SHAPE(4), new float[4]{}, free_data);
+  DLManagedTensor *out = tnr_to_dlpack(tnr_add(x, y));
+  assert_made(out);
+  tnr_host_view view{};
+  assert_ok(tnr_tensor_view(tnr_from_dlpack(device, out), &view));
+  assert_true(static_cast<const float *>(view.data)[3] == 4);
+  tnr_host_view_release(&view);
+}
+
 void errors_name_the_line_of_the_call(void **) {
   tnr_tensor *x = numbers();
   tnr_tensor *wrong = tnr_matmul(x, x);
@@ -139,6 +186,10 @@ int main() {
       cmocka_unit_test_setup_teardown(async_calls_have_the_same_names, open_runtime, close_runtime),
       cmocka_unit_test_setup_teardown(values_stand_for_either, open_runtime, close_runtime),
       cmocka_unit_test_setup_teardown(callbacks_may_be_lambdas, open_runtime, close_runtime),
+      cmocka_unit_test_setup_teardown(a_mailbox_brings_them_to_a_thread_of_ones_own, open_runtime,
+                                      close_runtime),
+      cmocka_unit_test_setup_teardown(memory_goes_in_with_lambdas_and_comes_out_by_dlpack,
+                                      open_runtime, close_runtime),
       cmocka_unit_test_setup_teardown(errors_name_the_line_of_the_call, open_runtime,
                                       close_runtime),
   };

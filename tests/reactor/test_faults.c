@@ -5,6 +5,7 @@
  * TENOR_FAULT=17 replays the runs where the 17th call fails. */
 #include "check.h"
 
+#include <dlpack/dlpack.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -21,6 +22,8 @@ typedef struct run {
   tnr_runtime *runtime;
   int borrowed, registered;
   float lent[16];
+  int64_t lent_shape[1];
+  DLManagedTensor managed;       /* the same, for DLPack */
   atomic_int given_back, called; /* atomic: counted on other threads */
 } run;
 
@@ -176,6 +179,91 @@ static void calls_on_two(run *r, const inputs *in) {
   (void)done(tnr_synchronize_device(devices[0]));
 }
 
+/* Through a mailbox, and from a promise. */
+static void loop_calls(run *r, const inputs *in) {
+  tnr_mailbox *box = made(tnr_mailbox_create(r->runtime));
+  tnr_promise *promise = made(tnr_promise_create(r->runtime));
+  tnr_future *f = made(tnr_promise_future(promise));
+  tnr_future *sum = made(tnr_add(f, in->x));
+  tnr_continuation at_sum;
+  tnr_continuation_init(&at_sum, count_called, r);
+  if (box && sum && done(tnr_on(sum, TNR_CREATED, count_called, r, .mailbox = box)) == TNR_OK)
+    r->registered++;
+  if (box && sum && done(tnr_attach(sum, TNR_COMPLETE, &at_sum, .mailbox = box)) == TNR_OK)
+    r->registered++;
+  listen(r, f, TNR_COMPLETE, submit_more);
+  if (promise && in->x)
+    assert_ok(tnr_promise_fulfil(promise, in->x)); /* needs no memory */
+  expect(r, TNR_VALUE(sum), 2);
+  if (promise && !in->x)
+    assert_ok(tnr_promise_fail(promise, TNR_ENOMEM, "there is nothing to fulfil it with"));
+  assert_ok(tnr_mailbox_destroy(box)); /* delivers */
+}
+
+/* ---- memory that changes hands ---- */
+
+static void give_managed_back(DLManagedTensor *managed) {
+  give_back(managed->manager_ctx);
+}
+
+static tnr_tensor *from_dlpack(run *r, tnr_device *device) {
+  r->lent_shape[0] = 16;
+  r->managed = (DLManagedTensor){
+      .dl_tensor = {.data = ones,
+                    .device = {kDLCPU, 0},
+                    .ndim = 1,
+                    .dtype = {kDLFloat, 32, 1},
+                    .shape = r->lent_shape},
+      .manager_ctx = r,
+      .deleter = give_managed_back,
+  };
+  tnr_tensor *taken = made(tnr_from_dlpack(device, &r->managed));
+  r->borrowed += taken != NULL;
+  return taken;
+}
+
+static atomic_int handed_over, freed; /* atomic: counted on other threads */
+
+static void count_freed(void *data) {
+  (void)data;
+  atomic_fetch_add(&freed, 1);
+}
+
+/* Freed exactly once, whether it works or not. */
+static tnr_tensor *adopt(tnr_device *device) {
+  atomic_fetch_add(&handed_over, 1);
+  return made(tnr_tensor_adopt(device, TNR_F32, TNR_SHAPE(16), ones, count_freed));
+}
+
+/* Every other one of the ones, which have to be copied. */
+static tnr_tensor *borrow_gaps(run *r, tnr_device *device) {
+  tnr_tensor *x = made(tnr_tensor_borrow_strided(device, TNR_F32, TNR_SHAPE(8), ones,
+                                                 (const int64_t[]){2}, give_back, r));
+  r->borrowed += x != NULL;
+  return x;
+}
+
+/* On the host, whose memory can be looked at. */
+static void look_at(run *r, tnr_tensor *x, float right) {
+  tnr_host_view view;
+  tnr_tensor *here = made(tnr_to_device(x, made(tnr_runtime_device(r->runtime, "host"))));
+  if (!here || done(tnr_tensor_view(here, &view)) != TNR_OK)
+    return;
+  if (!r->driver->no_compute && ((const float *)view.data)[7] != right)
+    complain("a view shows something else");
+  DLManagedTensor *out = made(tnr_to_dlpack(view.tensor));
+  tnr_host_view_release(&view);
+  if (out)
+    out->deleter(out);
+}
+
+static void hand_over(run *r) {
+  tnr_device *device = tnr_runtime_device_at(r->runtime, 0);
+  tnr_tensor *taken = from_dlpack(r, device), *own = adopt(device);
+  expect(r, TNR_VALUE(borrow_gaps(r, device)), 1);
+  look_at(r, made(tnr_add(taken, own)), 2);
+}
+
 /* ---- a run ---- */
 
 static tnr_runtime *create(const tnr_driver *driver) {
@@ -197,6 +285,8 @@ static void program(run *r) {
     async_calls(r, &in);
     wide_calls(r, &in);
     calls_on_two(r, &in);
+    loop_calls(r, &in);
+    hand_over(r);
     tnr_scope_close();
   }
   if (r->how == TNR_ABORT)
@@ -221,6 +311,8 @@ static bool run_program(const tnr_driver *driver, tnr_shutdown how, int n, fault
     complain("memory leaks");
   if (r.called != r.registered || r.given_back != r.borrowed)
     complain("a callback did not run exactly once");
+  if (freed != handed_over)
+    complain("adopted memory was not freed exactly once");
   return refused;
 }
 

@@ -1,4 +1,5 @@
-/* Data in and out: copies, borrowed memory, strides, scalars, reading and its limits. */
+/* Data in and out: copies, strides, scalars, reading and its limits. For memory that is not copied
+ * see test_lending.c. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -107,86 +108,6 @@ static void strides_of_nothing_are_not_looked_at(void **state) {
   assert_string_equal(tnr_error_reason(tnr_error()), "tensor_create_strided: strides is NULL");
 }
 
-/* ---- borrowing ---- */
-
-static void count_release(void *user) {
-  atomic_fetch_add((atomic_int *)user, 1);
-}
-
-static void borrowed_memory_is_given_back_once_with_the_last_use(void **state) {
-  float data[RIG_ELEMENTS] = {2, 2, 2, 2};
-  atomic_int released = 0;
-  assert_ok(tnr_scope_open());
-  tnr_tensor *x = tnr_tensor_borrow(rig_cpu(*state, 0), TNR_F32, TNR_SHAPE(RIG_ELEMENTS), data,
-                                    count_release, &released);
-  assert_made(x);
-  tnr_tensor *y = tnr_keep(rig_hold(x));
-  assert_ok(tnr_scope_close());
-  rig_await_held(1);
-  assert_int_equal(released, 0);
-  rig_open_gate();
-  assert_number(y, 2);
-  rig_await(&released, 1);
-  assert_int_equal(released, 1);
-}
-
-static void borrowed_memory_is_used_where_it_is(void **state) {
-  float data[RIG_ELEMENTS] = {2, 2, 2, 2};
-  atomic_int released = 0;
-  assert_ok(tnr_scope_open());
-  tnr_tensor *x = tnr_tensor_borrow(rig_cpu(*state, 0), TNR_F32, TNR_SHAPE(RIG_ELEMENTS), data,
-                                    count_release, &released);
-  uint64_t bytes = tnr_device_memory(rig_cpu(*state, 0)).live_bytes;
-  assert_int_equal(bytes, 0);
-  assert_number(rig_plus_one(x), 3);
-  assert_ok(tnr_scope_close());
-  rig_await(&released, 1);
-}
-
-/* A view of it holds it as well. */
-static void borrowed_memory_lives_as_long_as_its_views(void **state) {
-  float data[RIG_ELEMENTS] = {2, 2, 2, 2};
-  atomic_int released = 0;
-  assert_ok(tnr_scope_open());
-  tnr_tensor *x = tnr_tensor_borrow(rig_cpu(*state, 0), TNR_F32, TNR_SHAPE(RIG_ELEMENTS), data,
-                                    count_release, &released);
-  tnr_tensor *view = tnr_keep(tnr_reshape(x, .shape = TNR_SHAPE(2, 2)));
-  assert_ok(tnr_scope_close());
-  assert_ok(tnr_synchronize_device(rig_cpu(*state, 0)));
-  assert_int_equal(released, 0);
-  assert_number(view, 2);
-  tnr_scope_close();
-  rig_await(&released, 1);
-  assert_ok(tnr_scope_open());
-}
-
-static void a_device_with_memory_of_its_own_gives_it_back_after_the_copy(void **state) {
-  float data[RIG_ELEMENTS] = {2, 2, 2, 2};
-  atomic_int released = 0;
-  tnr_tensor *x = tnr_tensor_borrow(rig_sim(*state, 0), TNR_F32, TNR_SHAPE(RIG_ELEMENTS), data,
-                                    count_release, &released);
-  rig_await(&released, 1);
-  memset(data, 0, sizeof data);
-  assert_number(x, 2);
-}
-
-static void what_cannot_be_borrowed_is_not_released(void **state) {
-  static char bytes[64];
-  atomic_int released = 0;
-  tnr_device *cpu = rig_cpu(*state, 0);
-  assert_null(tnr_tensor_borrow(cpu, TNR_F32, TNR_SHAPE(1), NULL, count_release, &released));
-  assert_null(tnr_tensor_borrow(cpu, TNR_F32, TNR_SHAPE(1), bytes, NULL, &released));
-  assert_null(tnr_tensor_borrow(cpu, TNR_F32, TNR_SHAPE(-1), bytes, count_release, &released));
-  assert_null(tnr_tensor_borrow(cpu, TNR_F32, TNR_SHAPE(1), (void *)((uintptr_t)bytes | 1),
-                                count_release, &released));
-  assert_string_equal(tnr_error_reason(tnr_error()), "the memory is not aligned to 4 bytes");
-  /* no device has that much memory to copy it to */
-  assert_null(tnr_tensor_borrow(rig_sim(*state, 0), TNR_F32, TNR_SHAPE(1ll << 46), bytes,
-                                count_release, &released));
-  assert_int_equal(tnr_error_code(tnr_error()), TNR_ENOMEM);
-  assert_int_equal(released, 0);
-}
-
 /* ---- scalars ---- */
 
 static void scalars_are_converted_and_on_every_device(void **state) {
@@ -277,11 +198,6 @@ int main(void) {
       rig_test(data_is_read_before_create_returns),
       rig_test(strides_may_skip_turn_and_repeat),
       rig_test(strides_of_nothing_are_not_looked_at),
-      rig_test(borrowed_memory_is_given_back_once_with_the_last_use),
-      rig_test(borrowed_memory_is_used_where_it_is),
-      rig_test(borrowed_memory_lives_as_long_as_its_views),
-      rig_test(a_device_with_memory_of_its_own_gives_it_back_after_the_copy),
-      rig_test(what_cannot_be_borrowed_is_not_released),
       rig_test(scalars_are_converted_and_on_every_device),
       rig_test(reading_waits_for_the_data),
       rig_test(reading_from_a_device_with_its_own_memory_has_a_limit_too),

@@ -265,7 +265,7 @@ int bench_dispatch(int argc, char **argv) {
   if (optind < argc)
     return command_misuse("bench dispatch", "takes no argument '%s'", argv[optind]);
   if (options.names == NULL)
-    options.names = options.scale ? "W1,W2,W4" : "W1,W2,W3,W4,W4x2,W5,W6,W6wait";
+    options.names = options.scale ? "W1,W2,W4" : "W1,W2,W3,W3wait,W4,W4x2,W5,W6,W6wait";
   int status = report_all(&report, &options);
   report_finish(&report);
   return status;

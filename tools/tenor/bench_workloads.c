@@ -168,17 +168,19 @@ static uint64_t sample_get(tnr_tensor *input) {
 }
 
 const struct workload workloads[] = {
-    {"W1", "a chain of dependent ops on one device", 100000, 1, false, submit_chain, NULL},
-    {"W2", "independent ops on one device", 100000, 1, false, submit_independent, NULL},
+    {"W1", "a chain of dependent ops on one device", 100000, 1, PLAIN, submit_chain, NULL},
+    {"W2", "independent ops on one device", 100000, 1, PLAIN, submit_independent, NULL},
     {"W3", "a chain that alternates between two devices: each op copies to the other", 10000, 2,
-     false, submit_hops, NULL},
-    {"W4", "a binary reduction tree on one device, leaves included", 131071, 1, false, submit_tree,
+     PLAIN, submit_hops, NULL},
+    {"W3wait", "the same, where a worker itself waits for the other device's op", 10000, 2,
+     WORKER_WAITS, submit_hops, NULL},
+    {"W4", "a binary reduction tree on one device, leaves included", 131071, 1, PLAIN, submit_tree,
      NULL},
-    {"W4x2", "the same, half of it on each of two devices", 131071, 2, false, submit_tree, NULL},
-    {"W5", "memory of a chain behind a blocked first op", 1000000, 1, true, submit_gated_chain,
+    {"W4x2", "the same, half of it on each of two devices", 131071, 2, PLAIN, submit_tree, NULL},
+    {"W5", "memory of a chain behind a blocked first op", 1000000, 1, GATED, submit_gated_chain,
      NULL},
-    {"W6", "one op from idle, submit to callback", 10000, 1, false, NULL, sample_callback},
-    {"W6wait", "one op from idle, submit to the return of tnr_get", 10000, 1, false, NULL,
+    {"W6", "one op from idle, submit to callback", 10000, 1, PLAIN, NULL, sample_callback},
+    {"W6wait", "one op from idle, submit to the return of tnr_get", 10000, 1, PLAIN, NULL,
      sample_get},
     {0},
 };
@@ -201,14 +203,16 @@ static tnr_tensor *input_on(tnr_device *device) {
 
 static struct stage stage_create(const struct run *run) {
   int devices = run->workload->devices;
-  struct stage stage = {.gate = run->workload->gated ? gate_create() : NULL};
+  struct stage stage = {.gate = run->workload->setting == GATED ? gate_create() : NULL};
   const tnr_device_config config = {
       .driver = stage.gate != NULL ? gate_driver() : tnr_null_driver(),
       .count = devices,
       .config = stage.gate,
   };
-  const tnr_runtime_options options = {
-      .devices = &config, .device_configs = 1, .spin_ns = run->spin_ns};
+  const tnr_runtime_options options = {.devices = &config,
+                                       .device_configs = 1,
+                                       .spin_ns = run->spin_ns,
+                                       .worker_waits = run->workload->setting == WORKER_WAITS};
   stage.runtime = tnr_runtime_create(&options);
   if (stage.runtime == NULL)
     bench_die_of_error("cannot make a runtime");
@@ -322,7 +326,7 @@ void workload_measure(const void *argument, double values[VALUES]) {
   struct stage stage = stage_create(run);
   if (run->workload->sample != NULL) {
     run_samples(&stage, run, values);
-  } else if (run->workload->gated) {
+  } else if (run->workload->setting == GATED) {
     run_gated(&stage, run, values);
   } else {
     run_round(&stage, run, values);

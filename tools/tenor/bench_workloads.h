@@ -20,11 +20,17 @@ enum metric {
   VALUES
 };
 
+enum setting {
+  PLAIN,
+  GATED,       /* one op in front of all others blocks until they are submitted */
+  WORKER_WAITS /* the runtime's option worker_waits */
+};
+
 struct workload {
   const char *name, *title;
   long ops;    /* by default */
   int devices; /* of the kind null, or gate */
-  bool gated;  /* one op in front of all others blocks until they are submitted */
+  enum setting setting;
 
   /* Submits about `ops` ops and sets *out to how many it were; returns a future that completes
    * last, or NULL when that is not known. */

@@ -1,4 +1,4 @@
-/* Futures: asking, waiting, callbacks, combining. */
+/* Futures: asking, waiting, combining. */
 #ifndef TENOR_FUTURE_H
 #define TENOR_FUTURE_H
 
@@ -33,14 +33,6 @@ typedef enum tnr_moment {
 
 /* The error of a future that failed, else NULL. Borrowed from the future. Never waits. */
 #define tnr_future_error(x) tnr_value_error(TNR_VALUE(x))
-
-/* Calls fn(x, user) once the moment has passed, also on failure: on the dispatcher thread, soon,
- * and never inside this call unless this call is made on the dispatcher's own thread, where it
- * still is queued. The future is kept alive until then; `future` in the callback is borrowed.
- * Callbacks of one future run in the order of registration. fn may call anything that does not
- * block. When this fails (out of memory, closed), fn is never called. */
-typedef void tnr_callback(tnr_value future, void *user);
-#define tnr_on(x, moment, fn, user) tnr_on_value(TNR_VALUE(x), moment, fn, user)
 
 /* A future of a tensor or tuple that exists: makes the calls that use it async. A future is
  * returned retained. */
@@ -95,8 +87,6 @@ TNR_API tnr_value tnr_get_value(tnr_value x, int64_t timeout_ns) TNR_MUST_USE;
 TNR_API tnr_status tnr_wait_value(tnr_value x, tnr_moment moment, int64_t timeout_ns);
 TNR_API bool tnr_passed_value(tnr_value x, tnr_moment moment);
 TNR_API const tnr_error *tnr_value_error(tnr_value x);
-TNR_API tnr_status tnr_on_value(tnr_value x, tnr_moment moment, tnr_callback *fn,
-                                void *user) TNR_MUST_USE;
 TNR_API tnr_future *tnr_to_async_tensor(tnr_tensor *x) TNR_MUST_USE;
 TNR_API tnr_future_tuple *tnr_to_async_tuple(tnr_tuple *x) TNR_MUST_USE;
 TNR_API tnr_future *tnr_to_async_future(tnr_future *x) TNR_MUST_USE;

@@ -54,15 +54,18 @@ typedef enum tnr_shutdown {
   TNR_ABORT      /* what has not started fails with TNR_ECANCELED; running kernels finish */
 } tnr_shutdown;
 
-/* Closes the runtime: further calls fail with TNR_ECLOSED; waits until every op has completed and
- * every callback has run; ends its threads. Handles stay valid and are released as ever, before or
+/* Closes the runtime: further calls fail with TNR_ECLOSED; promises that are still open fail; waits
+ * until every op has completed and every callback has run, or waits in its mailbox; ends its
+ * threads. Handles stay valid and are released as ever, before or
  * after, in any order; the memory goes with the last of them. TNR_EDEADLK on the runtime's own
  * dispatcher or worker, and then nothing has happened; TNR_ESYSTEM when a recording could not be
  * written to its end, and all else is done. NULL is fine. */
 TNR_API tnr_status tnr_runtime_destroy(tnr_runtime *runtime, tnr_shutdown how);
 
 /* The runtime that the first call of a simple program makes: with all defaults, on first use. It is
- * the one thing that is global; it lives until tnr_default_runtime_destroy or the process ends.
+ * the one thing that is global; it lives until tnr_default_runtime_destroy or the process ends. A
+ * process may end with ops under way in any runtime, from any thread: they are lost, and callbacks
+ * that have not run may not run any more.
  * NULL with tnr_error() when it cannot be made. Any thread. */
 TNR_API tnr_runtime *tnr_default_runtime(void);
 TNR_API tnr_status tnr_default_runtime_destroy(tnr_shutdown how);
@@ -86,8 +89,8 @@ typedef struct tnr_runtime_stats {
   uint64_t completed;    /* ops, failed ones included */
   uint64_t failed;       /* ops, descendants of failed ones included */
   uint64_t wakes;        /* eventfd writes that woke the dispatcher */
-  uint64_t live_handles; /* blocks that tensors, tuples and futures of users and of ops in flight
-                          * take: 0 when none is alive */
+  uint64_t live_handles; /* blocks that tensors, tuples, futures, promises, callbacks and mailboxes
+                          * of users and of ops in flight take: 0 when none is alive */
 } tnr_runtime_stats;
 TNR_API tnr_runtime_stats tnr_runtime_get_stats(const tnr_runtime *runtime);
 

@@ -2,6 +2,7 @@
 #ifndef TENOR_SCOPE_H
 #define TENOR_SCOPE_H
 
+#include <tenor/promise.h>
 #include <tenor/value.h>
 
 #ifdef __cplusplus
@@ -35,12 +36,14 @@ TNR_API tnr_tensor *tnr_keep_tensor(tnr_tensor *handle);
 TNR_API tnr_tuple *tnr_keep_tuple(tnr_tuple *handle);
 TNR_API tnr_future *tnr_keep_future(tnr_future *handle);
 TNR_API tnr_future_tuple *tnr_keep_future_tuple(tnr_future_tuple *handle);
+TNR_API tnr_promise *tnr_keep_promise(tnr_promise *handle);
 #define tnr_keep(x)                                                                                \
   _Generic((x), tnr_tensor *                                                                       \
            : tnr_keep_tensor, tnr_tuple *                                                          \
            : tnr_keep_tuple, tnr_future *                                                          \
            : tnr_keep_future, tnr_future_tuple *                                                   \
-           : tnr_keep_future_tuple, tnr_value                                                      \
+           : tnr_keep_future_tuple, tnr_promise *                                                  \
+           : tnr_keep_promise, tnr_value                                                           \
            : tnr_keep_value)(x)
 #endif
 #endif

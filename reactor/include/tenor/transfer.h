@@ -9,25 +9,54 @@
 extern "C" {
 #endif
 
-/* A new tensor on `device` (NULL: the default runtime's first device) with a copy of `data`: dense,
- * row-major, tnr_desc_bytes of it; NULL data: all zero. The data has been read when this returns.
- * NULL with tnr_error() on failure. Any thread; never waits for a device. */
+/* ---- data in: three ways, by whose the memory is afterwards ----
+ *
+ *                                         given back                    when the call fails
+ *   tnr_tensor_create   copied: stays     the call has read it          stays yours
+ *                       yours             when it returns
+ *   tnr_tensor_borrow   lent by you       release(user), once           stays yours: release is
+ *                                                                       not called
+ *   tnr_tensor_adopt    tenor's, from     free_data(data), once         tenor's all the same:
+ *                       the call on                                     freed before it returns
+ *
+ * In all of them `device` NULL means the default runtime's first device; data is dense and
+ * row-major, tnr_desc_bytes of it; a tensor without elements needs no data. NULL with tnr_error()
+ * on failure. Any thread; never waits for a device.
+ *
+ * Memory that is lent or adopted is used where it is, on the host and on devices that compute in
+ * host memory; on devices with memory of their own until it has been copied there. It must be
+ * aligned to its element, and nobody may change it before it is given back; tenor only reads it, so
+ * it may be mapped read-only. It is given back when nothing needs it any more, perhaps after the
+ * runtime has ended, on any thread, the runtime's own included: release and free_data must not
+ * block. */
+
+/* A new tensor with a copy of `data`; NULL data: all zero. */
 TNR_API tnr_tensor *tnr_tensor_create(tnr_device *device, tnr_dtype dtype, tnr_shape shape,
                                       const void *data) TNR_MUST_USE;
 
 /* The same from memory with gaps: element [i, j, …] is at data + (i * strides[0] + j * strides[1] +
- * …) elements. Strides may be 0 or negative. */
+ * …) elements. Strides may be 0 or negative; no element need be aligned. */
 TNR_API tnr_tensor *tnr_tensor_create_strided(tnr_device *device, tnr_dtype dtype, tnr_shape shape,
                                               const void *data,
                                               const int64_t *strides) TNR_MUST_USE;
 
-/* A new tensor that uses `data` where it is, without a copy on devices that compute in host memory
- * and on the host. `data` must be aligned to its element and must not change until `release(user)`
- * is called: once, on any thread, when nothing needs the memory any more (on devices with memory
- * of their own as soon as it has been copied there). When this fails, release is not called. */
+/* A new tensor that uses `data` until it calls release(user). TNR_EINVAL where the memory is not
+ * aligned, or something is NULL. */
 TNR_API tnr_tensor *tnr_tensor_borrow(tnr_device *device, tnr_dtype dtype, tnr_shape shape,
                                       const void *data, void (*release)(void *user),
                                       void *user) TNR_MUST_USE;
+
+/* The same with strides as in create_strided. Where the elements turn out to be dense and aligned
+ * they are used where they are, else they are copied, and given back before this returns. */
+TNR_API tnr_tensor *tnr_tensor_borrow_strided(tnr_device *device, tnr_dtype dtype, tnr_shape shape,
+                                              const void *data, const int64_t *strides,
+                                              void (*release)(void *user), void *user) TNR_MUST_USE;
+
+/* A new tensor that owns `data`: tnr_tensor_adopt(device, dtype, shape, malloc(bytes), free). The
+ * caller must not touch the pointer any more, whatever this returns. TNR_EINVAL where the memory is
+ * not aligned, or something is NULL; without a free_data nothing is freed. */
+TNR_API tnr_tensor *tnr_tensor_adopt(tnr_device *device, tnr_dtype dtype, tnr_shape shape,
+                                     void *data, void (*free_data)(void *data)) TNR_MUST_USE;
 
 /* A scalar (shape []) on every device of a mesh, converted to `dtype`. */
 TNR_API tnr_tensor *tnr_scalar(const tnr_mesh *mesh, tnr_dtype dtype, double value) TNR_MUST_USE;

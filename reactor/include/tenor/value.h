@@ -41,8 +41,8 @@ TNR_API tnr_tuple *tnr_value_tuple(tnr_value value);
 TNR_API tnr_future *tnr_value_future(tnr_value value);
 TNR_API tnr_future_tuple *tnr_value_future_tuple(tnr_value value);
 
-/* The shape and dtype of a tensor, or of a future that is created; asking never waits. False when
- * it is not known yet, failed, or a tuple. */
+/* The shape and dtype of a tensor, or of a future that is created or was promised with them; asking
+ * never waits. False when it is not known yet, failed, or a tuple. */
 TNR_API bool tnr_value_desc(tnr_value value, tnr_desc *out);
 
 /* Where it lives or will live; NULL while that is not known. */
@@ -51,8 +51,8 @@ TNR_API const tnr_mesh *tnr_value_mesh(tnr_value value);
 /* Takes another reference and returns the handle; NULL is fine. Any thread. */
 TNR_API void *tnr_retain(void *handle);
 
-/* Gives one reference back: tensors, tuples, futures, future tuples, errors. NULL is fine. Any
- * thread. Never waits: an op whose future is given up still runs. */
+/* Gives one reference back: tensors, tuples, futures, future tuples, promises, errors. NULL is
+ * fine. Any thread. Never waits: an op whose future is given up still runs. */
 TNR_API void tnr_release(void *handle);
 
 #ifdef __cplusplus
