@@ -17,8 +17,8 @@ typedef struct tnr_class {
 struct tnr_object {
   const tnr_class *class; /* immutable after create */
   _Atomic uint32_t refs;  /* atomic */
-  uint32_t number;        /* the reactor's, for recordings: the op that made it; 0: none is known.
-                           * Immutable once others know the object */
+  uint32_t number;        /* the reactor's, for recordings and timelines: the op that made it; 0:
+                           * none is known. Immutable once others know the object */
 };
 
 static inline void tnr_object_init(tnr_object *object, const tnr_class *class, uint32_t refs) {

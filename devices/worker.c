@@ -10,15 +10,15 @@ void tnr_worker_give_back(tnr_worker *worker, void *item) {
 }
 
 void tnr_worker_flush(tnr_worker *worker) {
-  if (tnr_ring_published(&worker->done))
+  if (tnr_ring_published(&worker->done) || worker->asleep_until)
     return;
   tnr_ring_publish(&worker->done);
   worker->duty.wake_dispatcher(worker->duty.user);
 }
 
-static bool run_queue(tnr_worker *worker) {
+bool tnr_worker_round(tnr_worker *worker, uint32_t limit) {
   uint32_t waiting = tnr_ring_look(&worker->queue);
-  for (uint32_t i = 0; i < waiting; i++) {
+  for (uint32_t i = 0; i < waiting && i < limit; i++) {
     void *item = tnr_ring_pop(&worker->queue);
     worker->duty.run(worker->duty.user, worker, item);
     if (i % FLUSH_EVERY == FLUSH_EVERY - 1)
@@ -63,7 +63,7 @@ static void *worker_main(void *argument) {
   for (;;) {
     /* acquire, and before the look: what was pushed before the stop is run */
     bool stopping = atomic_load_explicit(&worker->stop, memory_order_acquire);
-    if (run_queue(worker))
+    if (tnr_worker_round(worker, UINT32_MAX))
       continue;
     if (stopping)
       break;
@@ -73,13 +73,21 @@ static void *worker_main(void *argument) {
   return NULL;
 }
 
-tnr_status tnr_worker_start(tnr_worker *worker, const tnr_worker_duty *duty, tnr_thread_slot slot,
-                            const char *name, int64_t spin_ns) {
+void tnr_worker_init(tnr_worker *worker, const tnr_worker_duty *duty, tnr_thread_slot slot,
+                     const char *name, int64_t spin_ns) {
   worker->duty = *duty;
   worker->name = name;
   worker->slot = slot;
   worker->spin_ns = spin_ns;
   worker->looks = tnr_parker_looks();
+}
+
+void tnr_worker_awake(tnr_worker *worker) {
+  worker->asleep_until = 0;
+  tnr_worker_flush(worker);
+}
+
+tnr_status tnr_worker_start(tnr_worker *worker) {
   return pthread_create(&worker->thread, NULL, worker_main, worker) == 0 ? TNR_OK : TNR_ESYSTEM;
 }
 

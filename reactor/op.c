@@ -296,12 +296,15 @@ static void launch(tnr_op *op) {
   tnr_future_tell_launched(&op->future);
 }
 
+void tnr_op_launch_next(tnr_runtime *runtime) {
+  tnr_op_part *part = runtime->ready_first;
+  runtime->ready_first = part->next;
+  launch(part->op);
+}
+
 void tnr_op_launch_ready(tnr_runtime *runtime) {
-  while (runtime->ready_first) {
-    tnr_op_part *part = runtime->ready_first;
-    runtime->ready_first = part->next;
-    launch(part->op);
-  }
+  while (runtime->ready_first)
+    tnr_op_launch_next(runtime);
 }
 
 /* ---- wait: worker, where the user asked for it ---- */

@@ -133,8 +133,10 @@ tnr_status tnr_op_submit(tnr_op *op) TNR_MUST_USE;
 /* Dispatcher: registers the completion event; counts what is missing. */
 void tnr_op_resolve(tnr_op *op);
 
-/* Dispatcher: launches all that has nothing missing any more, and what that sets free. */
+/* Dispatcher: launches all that has nothing missing any more, and what that sets free; or only the
+ * first, which there has to be. */
 void tnr_op_launch_ready(tnr_runtime *runtime);
+void tnr_op_launch_next(tnr_runtime *runtime);
 
 /* Worker: creates, executes and signals one part. */
 void tnr_op_run(tnr_lane *lane, tnr_op_item item);

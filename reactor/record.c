@@ -8,6 +8,7 @@
 #include "join.h"
 #include "movement.h"
 #include "thread.h"
+#include "timeline.h"
 
 enum {
   LOOK_EVERY = 8,        /* of the dispatcher's records: it looks at the clock */
@@ -381,6 +382,9 @@ static bool put_brief_submit(tnr_tape *tape, const tnr_op *op, unsigned flags,
 
 void tnr_recording_submit(tnr_op *op) {
   tnr_recorder *recorder = recorder_of(op);
+  tnr_timeline_note(op, TNR_TIMELINE_SUBMIT, NULL);
+  if (!tnr_is_recording(recorder->runtime))
+    return;
   tnr_tape *tape = tape_here(recorder);
   if (!tape)
     return;
@@ -402,10 +406,13 @@ void tnr_recording_submit(tnr_op *op) {
 }
 
 void tnr_recording_refused(tnr_op *op, tnr_status status) {
-  tnr_tape *tape = tape_here(recorder_of(op));
+  tnr_recorder *recorder = recorder_of(op);
+  tnr_future_set_error(&op->future, (tnr_error *)tnr_error());
+  tnr_timeline_note(op, TNR_TIMELINE_COMPLETE, NULL);
+  tnr_tape *tape = tnr_is_recording(recorder->runtime) ? tape_here(recorder) : NULL;
   if (!tape || !op->future.object.number)
     return;
-  tnr_tape_look(tape, &recorder_of(op)->ticker);
+  tnr_tape_look(tape, &recorder->ticker);
   put_short(tape, TNR_TRACE_COMPLETE, op->future.object.number, status, 0);
 }
 
@@ -444,7 +451,8 @@ void tnr_recording_resolve(tnr_op *op) {
 void tnr_recording_launch(tnr_op *op) {
   enum { WORDS = sizeof(tnr_trace_launch) / 8 };
   tnr_recorder *recorder = recorder_of(op);
-  tnr_tape *tape = tape_here(recorder);
+  tnr_timeline_note(op, TNR_TIMELINE_LAUNCH, NULL);
+  tnr_tape *tape = tnr_is_recording(recorder->runtime) ? tape_here(recorder) : NULL;
   if (!tape || !op->future.object.number)
     return;
   look_now_and_then(tape, &recorder->ticker);
@@ -468,7 +476,8 @@ static tnr_status status_of(tnr_future *future) {
 
 void tnr_recording_complete(tnr_op *op) {
   tnr_recorder *recorder = recorder_of(op);
-  tnr_tape *tape = tape_here(recorder);
+  tnr_timeline_note(op, TNR_TIMELINE_COMPLETE, NULL);
+  tnr_tape *tape = tnr_is_recording(recorder->runtime) ? tape_here(recorder) : NULL;
   if (!tape || !op->future.object.number)
     return;
   look_now_and_then(tape, &recorder->ticker);
@@ -565,6 +574,7 @@ void tnr_recording_execute(tnr_lane *lane, tnr_op_item item, tnr_plan *plan, boo
   tnr_tape *tape = tape_here(recorder);
   if (!tape || tape->progress != TNR_TAPE_CREATES)
     return;
+  slow |= recorder->ticker.made; /* whose differences may be too large for RUN */
   tape->plan = plan;
   tape->progress = slow ? TNR_TAPE_HAS_BEGUN : TNR_TAPE_EXECUTES;
   if (!slow && ++tape->unlooked % TELL_APART_EVERY != 0)
@@ -596,11 +606,8 @@ void tnr_recording_move(tnr_lane *lane, tnr_op_item item, const tnr_tensor *from
   tnr_recording_execute(lane, item, NULL, slow);
 }
 
-void tnr_recording_ran(tnr_lane *lane, tnr_op_item item) {
-  tnr_recorder *recorder = recorder_at(lane);
-  tnr_tape *tape = tape_here(recorder);
-  if (!tape || tape->progress == TNR_TAPE_IDLE)
-    return;
+static void end_run(tnr_tape *tape, const tnr_lane *lane, tnr_op_item item) {
+  const tnr_recorder *recorder = recorder_at(lane);
   tnr_tape_look(tape, &recorder->ticker);
   const run run = look_at_run(tape, lane, tnr_op_item_op(item));
   if (tape->progress == TNR_TAPE_HAS_BEGUN)
@@ -611,9 +618,29 @@ void tnr_recording_ran(tnr_lane *lane, tnr_op_item item) {
   tape->progress = TNR_TAPE_IDLE;
 }
 
+void tnr_recording_ran(tnr_lane *lane, tnr_op_item item) {
+  tnr_tape *tape = tape_here(recorder_at(lane));
+  if (tape && tape->progress != TNR_TAPE_IDLE && !lane->device->worker.asleep_until)
+    end_run(tape, lane, item);
+}
+
+void tnr_recording_start(tnr_lane *lane, tnr_op_item item) {
+  tnr_timeline_note(tnr_op_item_op(item), TNR_TIMELINE_START, lane->device);
+}
+
+void tnr_recording_end(tnr_lane *lane, tnr_op_item item) {
+  tnr_recorder *recorder = recorder_at(lane);
+  tnr_timeline_note(tnr_op_item_op(item), TNR_TIMELINE_END, lane->device);
+  if (!tnr_is_recording(recorder->runtime))
+    return;
+  tnr_tape *tape = &recorder->tapes[1 + lane->device->index];
+  if (tape->recording == tnr_recorder_serial(recorder) && tape->progress != TNR_TAPE_IDLE)
+    end_run(tape, lane, item);
+}
+
 void tnr_recording_signal(tnr_runtime *runtime) {
   tnr_tape *tape = tape_here(&runtime->recorder);
-  if (tape && tnr_thread_here()->worker_of == runtime)
+  if (tape && tnr_this_thread.group == runtime && tnr_this_thread.index > 0)
     put_short(tape, TNR_TRACE_SIGNAL, 0, (unsigned)tnr_this_thread.index - 1, 0);
 }
 

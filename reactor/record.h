@@ -16,6 +16,8 @@ void tnr_recording_take_up(tnr_lane *lane);
 void tnr_recording_execute(tnr_lane *lane, tnr_op_item item, tnr_plan *plan, bool slow);
 void tnr_recording_move(tnr_lane *lane, tnr_op_item item, const tnr_tensor *from, bool slow);
 void tnr_recording_ran(tnr_lane *lane, tnr_op_item item);
+void tnr_recording_start(tnr_lane *lane, tnr_op_item item);
+void tnr_recording_end(tnr_lane *lane, tnr_op_item item);
 void tnr_recording_signal(tnr_runtime *runtime);
 void tnr_recording_complete(tnr_op *op);
 void tnr_recording_failed(tnr_op *op, const tnr_fault *fault);
@@ -33,23 +35,32 @@ void tnr_recording_body(tnr_runtime *runtime, uint32_t number, uint64_t since);
 void tnr_recording_join(tnr_future *join, const char *name, tnr_site site);
 void tnr_recording_settled(tnr_future *future);
 
-static inline bool tnr_is_recording(const tnr_runtime *runtime) {
+static inline unsigned tnr_recorder_hears(const tnr_runtime *runtime) {
   /* acquire: pairs with the release in recorder.c's start; all that belongs to it is then visible
    */
-  return __builtin_expect(atomic_load_explicit(&runtime->recorder.on, memory_order_acquire), 0);
+  return atomic_load_explicit(&runtime->recorder.on, memory_order_acquire);
+}
+
+static inline bool tnr_is_recording(const tnr_runtime *runtime) {
+  return __builtin_expect(tnr_recorder_hears(runtime) & TNR_RECORDS_TAPES, 0);
+}
+
+/* Tapes, or a timeline, or both. */
+static inline bool tnr_is_watched(const tnr_runtime *runtime) {
+  return __builtin_expect(tnr_recorder_hears(runtime) != 0, 0);
 }
 
 /* ---- the journey ---- */
 
 /* Before it goes into the inbox. */
 static inline void tnr_record_submit(tnr_op *op) {
-  if (tnr_is_recording(op->future.runtime))
+  if (tnr_is_watched(op->future.runtime))
     tnr_recording_submit(op);
 }
 
 /* It did not go there. */
 static inline void tnr_record_refused(tnr_op *op, tnr_status status) {
-  if (tnr_is_recording(op->future.runtime))
+  if (tnr_is_watched(op->future.runtime))
     tnr_recording_refused(op, status);
 }
 
@@ -61,7 +72,7 @@ static inline void tnr_record_resolve(tnr_op *op) {
 
 /* Before it goes onto its devices' queues. */
 static inline void tnr_record_launch(tnr_op *op) {
-  if (tnr_is_recording(op->future.runtime))
+  if (tnr_is_watched(op->future.runtime))
     tnr_recording_launch(op);
 }
 
@@ -85,10 +96,23 @@ static inline void tnr_record_move(tnr_lane *lane, tnr_op_item item, const tnr_t
     tnr_recording_move(lane, item, from, slow);
 }
 
-/* It has run, or failed; before it is given back. */
+/* It has run, or failed; before it is given back. Where that takes virtual time, which has not
+ * passed yet, tnr_record_end follows. */
 static inline void tnr_record_ran(tnr_lane *lane, tnr_op_item item) {
   if (tnr_is_recording(lane->device->machine->runtime))
     tnr_recording_ran(lane, item);
+}
+
+/* In virtual time, by whoever plays the worker: it is about to take this up. */
+static inline void tnr_record_start(tnr_lane *lane, tnr_op_item item) {
+  if (tnr_is_watched(lane->device->machine->runtime))
+    tnr_recording_start(lane, item);
+}
+
+/* Likewise: the time at which it ends has come. */
+static inline void tnr_record_end(tnr_lane *lane, tnr_op_item item) {
+  if (tnr_is_watched(lane->device->machine->runtime))
+    tnr_recording_end(lane, item);
 }
 
 /* Any thread: the dispatcher can see what was given back. Counts on a worker only. */
@@ -99,7 +123,7 @@ static inline void tnr_record_signal(tnr_runtime *runtime) {
 
 /* Before its future completes. */
 static inline void tnr_record_complete(tnr_op *op) {
-  if (tnr_is_recording(op->future.runtime))
+  if (tnr_is_watched(op->future.runtime))
     tnr_recording_complete(op);
 }
 

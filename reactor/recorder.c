@@ -38,6 +38,12 @@ void tnr_recorder_finish(tnr_recorder *recorder) {
   pthread_mutex_destroy(&recorder->lock);
 }
 
+/* Ops have the timeline's numbers then; what is none counts from far above. */
+void tnr_recorder_hear_timeline(tnr_recorder *recorder) {
+  atomic_store_explicit(&recorder->ids, UINT32_C(1) << 31, memory_order_relaxed);
+  atomic_store_explicit(&recorder->on, TNR_RECORDS_TIMELINE, memory_order_relaxed);
+}
+
 void tnr_recorder_set_ticker(tnr_recorder *recorder, const tnr_ticker *ticker) {
   recorder->ticker = *ticker;
   recorder->has_ticker = true;
@@ -65,7 +71,7 @@ static void init_tapes(tnr_recorder *recorder, int count, size_t chunk_bytes) {
     tnr_tape_init(tape, (char *)recorder->memory + (size_t)i * TNR_TAPE_CHUNKS * chunk_bytes,
                   chunk_bytes);
     tape->user = recorder;
-    if (recorder->ticker.made)
+    if (recorder->threadless)
       tape->on_full = tnr_scribe_drain_here;
   }
 }
@@ -161,7 +167,7 @@ static tnr_status check(const tnr_recorder *recorder, const tnr_trace_options *o
                         tnr_fault *fault) {
   size_t bytes = options->bytes_per_thread;
   bool to_file = options->mode == TNR_TRACE_TO_FILE;
-  if (atomic_load_explicit(&recorder->on, memory_order_relaxed))
+  if (tnr_recorder_is_on(recorder))
     return tnr_fail(fault, TNR_EINVAL, "the runtime is recording already");
   if (!to_file && options->mode != TNR_TRACE_IN_FLIGHT)
     return tnr_fail(fault, TNR_EINVAL, "there is no mode %d", (int)options->mode);
@@ -218,7 +224,7 @@ static tnr_status start(tnr_recorder *recorder, const tnr_trace_options *options
   begin(recorder);
   status = tnr_scribe_start(recorder, options, number, fault);
   if (status == TNR_OK) /* release: pairs with the acquire in tnr_recording; all this is visible */
-    atomic_store_explicit(&recorder->on, true, memory_order_release);
+    atomic_fetch_or_explicit(&recorder->on, TNR_RECORDS_TAPES, memory_order_release);
   return status;
 }
 
@@ -241,8 +247,8 @@ static void add_up(tnr_recorder *recorder) {
 tnr_status tnr_recorder_stop(tnr_recorder *recorder, bool drained, tnr_fault *fault) {
   pthread_mutex_lock(&recorder->lock);
   tnr_status status;
-  if (atomic_load_explicit(&recorder->on, memory_order_relaxed)) {
-    atomic_store_explicit(&recorder->on, false, memory_order_release);
+  if (tnr_recorder_is_on(recorder)) {
+    atomic_fetch_and_explicit(&recorder->on, ~(uint32_t)TNR_RECORDS_TAPES, memory_order_release);
     status = tnr_scribe_stop(recorder, drained, fault);
     add_up(recorder);
   } else {
@@ -255,7 +261,7 @@ tnr_status tnr_recorder_stop(tnr_recorder *recorder, bool drained, tnr_fault *fa
 /* With the lock held. */
 static tnr_status dump(tnr_recorder *recorder, const char *path, tnr_fault *fault) {
   uint64_t bytes;
-  if (!atomic_load_explicit(&recorder->on, memory_order_relaxed))
+  if (!tnr_recorder_is_on(recorder))
     return tnr_fail(fault, TNR_EINVAL, "the runtime is not recording");
   if (recorder->scribe.mode != TNR_TRACE_IN_FLIGHT)
     return tnr_fail(fault, TNR_EINVAL, "all is being recorded to a file already");
@@ -285,7 +291,7 @@ uint64_t tnr_recorder_lost(tnr_recorder *recorder) {
 
 tnr_trace_stats tnr_recorder_stats(tnr_recorder *recorder) {
   pthread_mutex_lock(&recorder->lock);
-  bool on = atomic_load_explicit(&recorder->on, memory_order_relaxed);
+  bool on = tnr_recorder_is_on(recorder);
   tnr_trace_stats stats = {
       .recording = on,
       .lost = recorder->lost,

@@ -6,10 +6,16 @@
 #include "tape.h"
 #include "ticker.h"
 
+/* Who hears of what happens; bits. */
+enum {
+  TNR_RECORDS_TAPES = 1,   /* between start and stop */
+  TNR_RECORDS_TIMELINE = 2 /* the runtime has one, and writes it as long as it lives */
+};
+
 /* In its runtime. */
 struct tnr_recorder {
   /* Read by every hook; written when recording starts and stops. */
-  _Alignas(64) atomic_bool on; /* atomic */
+  _Alignas(64) _Atomic uint32_t on; /* atomic: TNR_RECORDS_… */
   _Atomic int64_t serial;      /* atomic, relaxed: written before on; of the recording, never twice
                                 * the same for one recorder */
   tnr_tape *tapes;             /* [tape_count]; written before on first is, then immutable */
@@ -17,6 +23,7 @@ struct tnr_recorder {
   int own_tapes;               /* likewise: the first so many are for the runtime's own threads */
   tnr_ticker ticker;           /* likewise */
   tnr_runtime *runtime;        /* immutable after create */
+  bool threadless;             /* immutable after create: who records also writes the file */
 
   _Alignas(64) _Atomic uint32_t ids; /* atomic: the last number of an op that a thread has taken */
   _Atomic uint64_t strangers;        /* atomic: records of threads that found no tape free */
@@ -35,8 +42,16 @@ struct tnr_recorder {
 /* Nothing is allocated. */
 void tnr_recorder_init(tnr_recorder *recorder, tnr_runtime *runtime);
 
+/* Before any thread runs: the runtime has a timeline, which numbers ops. */
+void tnr_recorder_hear_timeline(tnr_recorder *recorder);
+
+static inline bool tnr_recorder_is_on(const tnr_recorder *recorder) {
+  /* relaxed: those who start and stop hold the lock; to others it is a hint */
+  return atomic_load_explicit(&recorder->on, memory_order_relaxed) & TNR_RECORDS_TAPES;
+}
+
 /* Before the first start: the time to write. One that the runtime makes itself: all that differs
- * from run to run is left out then, and the threads that record also write the file. */
+ * from run to run is left out then. */
 void tnr_recorder_set_ticker(tnr_recorder *recorder, const tnr_ticker *ticker);
 
 /* As tnr_trace_start, stop and dump. `number`: 0, or, for the environment's, where to begin to look

@@ -6,7 +6,10 @@
 #include <event2/event_struct.h>
 #include <pthread.h>
 
+#include <tenor/timeline.h>
+
 #include "../devices/machine.h"
+#include "crank.h"
 #include "inbox.h"
 #include "lane.h"
 #include "mailbox.h"
@@ -14,6 +17,14 @@
 #include "promise.h"
 #include "recorder.h"
 #include "thread.h"
+
+/* Whom to tell what happens. */
+typedef struct tnr_timeline {
+  tnr_timeline_fn *write; /* immutable after create; NULL: nobody */
+  void *user;             /* immutable after create */
+  pthread_mutex_t lock;   /* held while `write` is called */
+  uint32_t submitted;     /* guarded by lock: ops */
+} tnr_timeline;
 
 /* What different threads write stands on cache lines of its own. */
 struct tnr_runtime {
@@ -23,12 +34,15 @@ struct tnr_runtime {
   _Alignas(64) tnr_lane *lanes; /* [machine.count]; see there */
   int64_t spin_ns;              /* immutable after create */
   int looks;                    /* immutable after create: tnr_parker_looks */
+  tnr_mode mode;                /* immutable after create */
   bool worker_waits;            /* immutable after create */
   atomic_bool close_requested; /* atomic: no more calls; the dispatcher ends when all is complete */
   atomic_bool abort;           /* atomic: what has not started fails */
   tnr_error *aborted;          /* written before abort: the error of what fails so */
-  pthread_t dispatcher;        /* immutable after create */
+  pthread_t dispatcher;        /* immutable after create; unused without threads */
   int wake_fd;                 /* immutable after create: an eventfd */
+  tnr_timeline timeline;
+  tnr_crank crank; /* where there are no threads */
 
   _Alignas(64) tnr_parker sleep; /* the dispatcher sleeps, anybody wakes */
   _Atomic uint64_t wakes;        /* atomic, relaxed: counted by whoever wakes the dispatcher */
@@ -65,9 +79,12 @@ static inline tnr_lane *tnr_lane_of(const tnr_device *device) {
   return &((tnr_runtime *)device->machine->runtime)->lanes[device->index];
 }
 
-/* True on the dispatcher thread of this runtime. */
+/* True on the dispatcher thread of this runtime, or on a thread that plays it, be it under a role
+ * in another one. */
 static inline bool tnr_on_dispatcher(const tnr_runtime *runtime) {
-  return tnr_thread_here()->dispatcher_of == runtime;
+  const tnr_thread *thread = tnr_thread_here();
+  return thread->dispatcher_of == runtime ||
+         (thread->outer && tnr_thread_service(runtime) == TNR_SERVES_AS_DISPATCHER);
 }
 
 #endif

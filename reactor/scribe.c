@@ -44,6 +44,10 @@ void tnr_scribe_write_numbered(tnr_recorder *recorder) {
 }
 
 void tnr_scribe_want(tnr_recorder *recorder) {
+  if (recorder->threadless) {
+    tnr_scribe_write_numbered(recorder);
+    return;
+  }
   /* release: pairs with the exchange in fly */
   atomic_store_explicit(&recorder->scribe.wanted, true, memory_order_release);
   tnr_parker_wake(&recorder->scribe.parker);
@@ -171,7 +175,7 @@ static tnr_status start_stream(tnr_recorder *recorder, const char *path, int num
   if (status != TNR_OK)
     return status;
   tnr_trace_file_begin(&scribe->out, recorder, 0, recorder->started);
-  if (!recorder->ticker.made)
+  if (!recorder->threadless)
     status = start_thread(recorder, fault);
   if (status != TNR_OK)
     (void)tnr_trace_file_close(&scribe->out);
@@ -185,7 +189,7 @@ static tnr_status start_flight(tnr_recorder *recorder, const tnr_trace_options *
   if (options->path && !tnr_trace_path(options->path, number, scribe->path))
     return tnr_fail(fault, TNR_EINVAL, "the path of the recording's file is too long");
   tnr_status status = TNR_OK;
-  if (options->on_failure || options->signal)
+  if (!recorder->threadless && (options->on_failure || options->signal))
     status = start_thread(recorder, fault);
   if (status == TNR_OK && (options->on_crash || options->signal)) {
     status = tnr_trace_signals_watch(recorder, options->on_crash, options->signal, fault);

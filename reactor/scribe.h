@@ -29,7 +29,7 @@ typedef struct tnr_scribe {
   atomic_bool wanted; /* atomic: in flight, to write a file */
   atomic_bool failed; /* atomic: in flight, an op has failed */
 
-  tnr_spin writing;  /* with a time of the runtime's own: whoever writes */
+  tnr_spin writing;  /* without threads: whoever writes */
   tnr_trace_out out; /* the thread's while it runs, else guarded by `writing` and the lock */
   _Atomic int files; /* atomic: in flight, how many have been begun */
   _Atomic uint64_t flight_bytes; /* atomic: of these */
@@ -47,14 +47,14 @@ tnr_status tnr_scribe_stop(tnr_recorder *recorder, bool drained, tnr_fault *faul
  * also in a signal handler. */
 bool tnr_scribe_write(tnr_recorder *recorder, const char *path, uint64_t *bytes);
 
-/* In flight: has the thread do that soon. Any thread, also in a signal handler. */
+/* In flight: has the thread do that soon; without threads, does it. Any thread, also in a signal
+ * handler. */
 void tnr_scribe_want(tnr_recorder *recorder);
 
 /* In flight: does it on this thread. */
 void tnr_scribe_write_numbered(tnr_recorder *recorder);
 
-/* To file, with a time of the runtime's own, so that the file does not depend on how fast another
- * thread is: when a chunk is full, whose thread writes it. */
+/* To file, without threads: when a chunk is full, who has filled it writes it. */
 void tnr_scribe_drain_here(tnr_tape *tape);
 
 /* An op has failed. Any thread. */

@@ -35,6 +35,21 @@ static tnr_status begin_by_environment(tnr_runtime *runtime, tnr_fault *fault) {
 
 /* ---- with a runtime ---- */
 
+static uint64_t virtual_now(void *machine) {
+  return (uint64_t)tnr_machine_now(machine);
+}
+
+void tnr_trace_prepare(tnr_runtime *runtime) {
+  tnr_recorder *recorder = &runtime->recorder;
+  recorder->threadless = runtime->mode != TNR_THREADS;
+  if (runtime->mode == TNR_DETERMINISTIC) {
+    const tnr_ticker ticker = tnr_ticker_made(virtual_now, &runtime->machine);
+    tnr_recorder_set_ticker(recorder, &ticker);
+  }
+  if (runtime->timeline.write)
+    tnr_recorder_hear_timeline(recorder);
+}
+
 tnr_status tnr_trace_begin(tnr_runtime *runtime, const tnr_trace_options *options,
                            tnr_fault *fault) {
   if (options)
@@ -48,7 +63,7 @@ static tnr_status result(const char *what, tnr_status status, const tnr_fault *f
 
 tnr_status tnr_trace_end(tnr_runtime *runtime) {
   tnr_fault fault;
-  if (!atomic_load_explicit(&runtime->recorder.on, memory_order_relaxed))
+  if (!tnr_recorder_is_on(&runtime->recorder))
     return TNR_OK;
   return result("runtime_destroy", tnr_recorder_stop(&runtime->recorder, true, &fault), &fault);
 }

@@ -4,6 +4,9 @@
 
 #include "runtime.h"
 
+/* Before any thread runs, and when mode and timeline are known. */
+void tnr_trace_prepare(tnr_runtime *runtime);
+
 /* When all threads run: starts what the options (NULL: nothing) or else TENOR_TRACE ask for. */
 tnr_status tnr_trace_begin(tnr_runtime *runtime, const tnr_trace_options *options,
                            tnr_fault *fault);

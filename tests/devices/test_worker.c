@@ -100,8 +100,8 @@ static void start(rig *r, int64_t spin_ns) {
   const tnr_worker_duty duty = {on_start, on_run, on_finish, on_wake, r};
   r->worker = aligned_alloc(64, (sizeof *r->worker + 63) / 64 * 64);
   memset(r->worker, 0, sizeof *r->worker);
-  assert_int_equal(
-      tnr_worker_start(r->worker, &duty, (tnr_thread_slot){NULL, 0}, "tested", spin_ns), TNR_OK);
+  tnr_worker_init(r->worker, &duty, (tnr_thread_slot){NULL, 0}, "tested", spin_ns);
+  assert_int_equal(tnr_worker_start(r->worker), TNR_OK);
 }
 
 static void stop(rig *r, uintptr_t items) {
@@ -211,6 +211,49 @@ static void stopping_runs_what_was_sent_before(void **state) {
   }
 }
 
+/* ---- a worker without a thread ---- */
+
+/* Whoever makes its rounds is its thread. */
+static void be_the_worker(rig *r) {
+  const tnr_worker_duty duty = {on_start, on_run, on_finish, on_wake, r};
+  r->worker = aligned_alloc(64, (sizeof *r->worker + 63) / 64 * 64);
+  memset(r->worker, 0, sizeof *r->worker);
+  tnr_worker_init(r->worker, &duty, (tnr_thread_slot){NULL, 0}, "tested", 0);
+  r->worker_thread = pthread_self();
+}
+
+static void rounds_run_no_more_than_asked_and_in_order(void **state) {
+  (void)state;
+  rig r = {0};
+  be_the_worker(&r);
+  assert_false(tnr_worker_round(r.worker, 5));
+  send(&r, 0, 12);
+  for (uintptr_t done = 0; done < 12; done += 5) {
+    assert_true(tnr_worker_round(r.worker, 5));
+    assert_int_equal(r.last, 8 * (done + 5 < 12 ? done + 5 : 12));
+    assert_int_equal(tnr_ring_look(&r.worker->done), r.last / 8);
+  }
+  assert_false(tnr_worker_round(r.worker, 5));
+  assert_int_equal(r.wrong, 0);
+  free(r.worker);
+}
+
+static void what_a_sleeping_worker_gives_back_is_seen_when_it_is_awake(void **state) {
+  (void)state;
+  rig r = {0};
+  be_the_worker(&r);
+  send(&r, 0, 2);
+  assert_true(tnr_worker_round(r.worker, 1));
+  r.worker->asleep_until = 1;
+  assert_true(tnr_worker_round(r.worker, 1));
+  assert_int_equal(tnr_ring_look(&r.worker->done), 1);
+  assert_int_equal(r.wakes, 1);
+  tnr_worker_awake(r.worker);
+  assert_int_equal(tnr_ring_look(&r.worker->done), 2);
+  assert_int_equal(r.wakes, 2);
+  free(r.worker);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(items_are_seen_once_published),
@@ -221,6 +264,8 @@ int main(void) {
       cmocka_unit_test(one_wake_up_tells_of_a_whole_batch),
       cmocka_unit_test(what_is_flushed_is_seen_at_once),
       cmocka_unit_test(stopping_runs_what_was_sent_before),
+      cmocka_unit_test(rounds_run_no_more_than_asked_and_in_order),
+      cmocka_unit_test(what_a_sleeping_worker_gives_back_is_seen_when_it_is_awake),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

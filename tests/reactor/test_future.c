@@ -4,6 +4,7 @@
 #include "rig.h"
 
 static void created_comes_before_complete(void **state) {
+  check_needs_threads();
   tnr_future *f = rig_hold(tnr_to_async(rig_tensor(rig_cpu(*state, 0), 1)));
   assert_ok(tnr_wait(f, TNR_CREATED, INT64_MAX));
   assert_true(tnr_passed(f, TNR_CREATED));

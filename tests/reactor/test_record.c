@@ -22,6 +22,14 @@ static int tear_down(void **state) {
   return rig_teardown(state);
 }
 
+/* Without threads nothing runs while the test does not wait for it. */
+static void needs_threads(tnr_runtime *runtime) {
+  if (check_mode() == TNR_THREADS)
+    return;
+  (void)tnr_trace_stop(runtime); /* the next test writes to the same file */
+  skip();
+}
+
 /* What has been recorded so far; recording is over. */
 static recorded stop(tnr_runtime *runtime) {
   for (int i = 0; i < tnr_runtime_device_count(runtime); i++)
@@ -264,6 +272,7 @@ static void a_failed_op_says_why_and_its_descendants_fail(void **state) {
 }
 
 static void what_is_aborted_ends_as_cancelled(void **state) {
+  check_needs_threads();
   tnr_trace_options options = {.path = path};
   (void)state;
   tnr_runtime *runtime = rig_runtime();
@@ -324,6 +333,7 @@ static void the_children_of_a_composite_name_it(void **state) {
 }
 
 static void a_composite_that_waits_for_shapes_runs_on_the_dispatcher(void **state) {
+  needs_threads(*state);
   float data[16] = {0};
   tnr_tensor *x = tnr_tensor_create(rig_cpu(*state, 0), TNR_F32, TNR_SHAPE(4, 4), data);
   tnr_future *held = rig_hold(tnr_to_async(x));
@@ -389,6 +399,7 @@ static void sleep_a_little(tnr_value future, void *user) {
 }
 
 static void callbacks_and_waits_take_the_time_they_take(void **state) {
+  needs_threads(*state);
   atomic_int called = 0;
   tnr_future *x = tnr_to_async(rig_tensor(rig_cpu(*state, 0), 1));
   tnr_future *y = rig_hold(x);
@@ -413,6 +424,7 @@ static void callbacks_and_waits_take_the_time_they_take(void **state) {
 }
 
 static void the_dispatcher_rests_and_is_woken(void **state) {
+  needs_threads(*state);
   tnr_future *x = tnr_to_async(rig_tensor(rig_cpu(*state, 0), 1));
   for (int i = 0; i < 5; i++) {
     rig_sleep_ms(15);
@@ -430,6 +442,7 @@ static void the_dispatcher_rests_and_is_woken(void **state) {
 }
 
 static void counters_are_looked_at(void **state) {
+  needs_threads(*state);
   tnr_tensor *x = rig_tensor(rig_cpu(*state, 0), 1);
   for (int i = 0; i < 4; i++) {
     rig_sleep_ms(15);
@@ -472,6 +485,7 @@ static void threads_have_tapes_and_numbers_of_their_own(void **state) {
 /* ---- the window ---- */
 
 static void what_was_submitted_before_has_no_number(void **state) {
+  needs_threads(*state);
   rig_open_gate();
   assert_ok(tnr_trace_stop(*state));
   rig_close_gate();
