@@ -11,7 +11,7 @@
 #include "wait.h"
 
 enum { PROGRAM_CACHE_DEFAULT = 1024, DEVICES_MAX = 1024 };
-static const int64_t SPIN_NS_DEFAULT = 20000;
+static const int64_t SPIN_NS_DEFAULT = 12000;
 
 const char *tnr_version(void) {
   return TENOR_VERSION;
