@@ -16,14 +16,14 @@ enum {
 struct tnr_recorder {
   /* Read by every hook; written when recording starts and stops. */
   _Alignas(64) _Atomic uint32_t on; /* atomic: TNR_RECORDS_… */
-  _Atomic int64_t serial;      /* atomic, relaxed: written before on; of the recording, never twice
-                                * the same for one recorder */
-  tnr_tape *tapes;             /* [tape_count]; written before on first is, then immutable */
-  int tape_count;              /* likewise */
-  int own_tapes;               /* likewise: the first so many are for the runtime's own threads */
-  tnr_ticker ticker;           /* likewise */
-  tnr_runtime *runtime;        /* immutable after create */
-  bool threadless;             /* immutable after create: who records also writes the file */
+  _Atomic int64_t serial; /* atomic, relaxed: written before on; of the recording, never twice
+                           * the same for one recorder */
+  tnr_tape *tapes;        /* [tape_count]; written before on first is, then immutable */
+  int tape_count;         /* likewise */
+  int own_tapes;          /* likewise: the first so many are for the runtime's own threads */
+  tnr_ticker ticker;      /* likewise */
+  tnr_runtime *runtime;   /* immutable after create */
+  bool threadless;        /* immutable after create: who records also writes the file */
 
   _Alignas(64) _Atomic uint32_t ids; /* atomic: the last number of an op that a thread has taken */
   _Atomic uint64_t strangers;        /* atomic: records of threads that found no tape free */

@@ -67,6 +67,7 @@ static void a_callback_is_never_called_inside_its_registration(void **state) {
 /* ---- where else they may run ---- */
 
 static void one_future_may_tell_several_places(void **state) {
+  check_needs_threads();
   enum { EACH = 100 };
   tnr_mailbox *boxes[2] = {post_box(*state), post_box(*state)};
   tnr_future *f = rig_plus_one(tnr_to_async(rig_tensor(rig_cpu(*state, 0), 1)));

@@ -4,7 +4,8 @@
  * thousands of orders without, each of which can be had again.
  *
  * TENOR_SEED=17 replays the graph of one seed, and in virtual time its order; TENOR_OPS=500 sets
- * how many ops it has, TENOR_TEST_MODE=deterministic leaves out the other modes. */
+ * how many ops it has, TENOR_TEST_MODE=deterministic leaves out the other modes. TENOR_GRAPHS=50000
+ * runs so many graphs of each test. */
 #include "graph.h"
 
 #include <stdlib.h>
@@ -211,6 +212,7 @@ static void for_graphs(tnr_mode mode, uint64_t first_seed, int graphs, int ops,
     run((uint64_t)seed, number_from("TENOR_OPS", ops));
     return;
   }
+  graphs = number_from("TENOR_GRAPHS", graphs);
   for (int i = 0; i < graphs; i++)
     run(first_seed + (uint64_t)i, ops);
 }

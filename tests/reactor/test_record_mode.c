@@ -45,9 +45,9 @@ static void hear(const tnr_timeline_entry *entry, void *user) {
   h->last = *entry;
 }
 
-/* Two devices whose every op takes 5 µs, and whose copies take time. */
+/* Two devices whose every op and copy takes 5 µs. */
 static tnr_runtime *virtual_runtime(const tnr_trace_options *trace, uint64_t seed, heard *h) {
-  static const tnr_sim_config slow = {.latency_ns = 5 * US, .copy_latency_ns = 3 * US};
+  static const tnr_sim_config slow = {.launch_ns = 5 * US};
   const tnr_device_config device = {.driver = tnr_sim_driver(), .count = 2, .config = &slow};
   tnr_runtime *runtime = tnr_runtime_create(&(tnr_runtime_options){.devices = &device,
                                                                    .device_configs = 1,
@@ -138,7 +138,7 @@ static void ops_take_the_time_that_was_made_for_them(void **state) {
     before = recorded_find(&r, TNR_TRACE_END, op)->time;
     assert_true(recorded_find(&r, TNR_TRACE_COMPLETE, op)->time >= before);
   }
-  assert_int_equal(took(&r, recorded_op(&r, "to_device", 1)), 3 * US);
+  assert_int_equal(took(&r, recorded_op(&r, "to_device", 1)), 5 * US);
   recorded_finish(&r);
 }
 
@@ -174,8 +174,8 @@ static void recording_makes_no_thread(void **state) {
   (void)state;
   int before = threads_of_process();
   tnr_runtime *runtime = threadless_runtime();
-  assert_ok(tnr_trace_start(runtime, &(tnr_trace_options){.path = in_folder("alone"),
-                                                          .bytes_per_thread = 128 << 10}));
+  assert_ok(tnr_trace_start(
+      runtime, &(tnr_trace_options){.path = in_folder("alone"), .bytes_per_thread = 128 << 10}));
   run_program(runtime, 3000);
   assert_int_equal(threads_of_process(), before);
   assert_int_equal(tnr_trace_get_stats(runtime).lost, 0);
