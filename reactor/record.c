@@ -136,11 +136,18 @@ static bool is_site(const tnr_tape_site *slot, const tnr_tape_site *site) {
          slot->composite == site->composite;
 }
 
+/* By what the texts say, not by where they are, which differs from run to run. */
+static unsigned hash_site(const tnr_tape_site *site) {
+  const char *name = site->name, *composite = site->composite;
+  unsigned hash = (unsigned)site->line * 31 + (unsigned char)name[0];
+  if (name[0])
+    hash = hash * 31 + (unsigned char)name[1];
+  return composite ? hash * 31 + (unsigned char)composite[0] : hash;
+}
+
 /* The index of a site in the current chunk, which has room for `words` more afterwards. */
 static uint16_t site_index(tnr_tape *tape, const tnr_tape_site *site, unsigned words) {
-  uintptr_t hash =
-      ((uintptr_t)site->file >> 3) + ((uintptr_t)site->name >> 3) + (uintptr_t)site->line * 31;
-  tnr_tape_site *slot = &tape->sites[hash % TNR_TAPE_SITES];
+  tnr_tape_site *slot = &tape->sites[hash_site(site) % TNR_TAPE_SITES];
   tnr_tape_make_room(tape, words * sizeof(uint64_t));
   if (slot->sequence == tape->sequence && is_site(slot, site))
     return slot->index;

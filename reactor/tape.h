@@ -42,7 +42,7 @@ typedef struct tnr_tape_chunk {
 
 /* A call site that the current chunk may have a definition of. */
 typedef struct tnr_tape_site {
-  const void *name, *composite, *file;
+  const char *name, *composite, *file;
   int32_t line;
   uint16_t index;
   uint64_t sequence; /* the chunk that has it */
