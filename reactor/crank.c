@@ -144,6 +144,8 @@ static bool note_end(tnr_runtime *runtime) {
  * that is no reason: it does not pass by itself. */
 static void rest(tnr_runtime *runtime, int64_t deadline) {
   tnr_crank *crank = &runtime->crank;
+  if (tnr_deadlines_next(runtime) < deadline)
+    deadline = tnr_deadlines_next(runtime);
   bool limited = deadline != INT64_MAX && !runtime->machine.virtual_time;
   tnr_role_enter(&crank->turns.roles[0]);
   if (limited) {
@@ -243,6 +245,17 @@ bool tnr_crank_step(tnr_runtime *runtime) {
   bool did = tnr_turn(runtime);
   give_back(runtime);
   return did;
+}
+
+bool tnr_crank_borrow(tnr_runtime *runtime, void (*fn)(void *user), void *user) {
+  if (runtime->mode == TNR_THREADS || !try_to_take(runtime))
+    return false;
+  tnr_role *dispatcher = &runtime->crank.turns.roles[0];
+  tnr_role_enter(dispatcher);
+  fn(user);
+  tnr_role_leave(dispatcher);
+  give_back(runtime);
+  return true;
 }
 
 void tnr_crank_work(tnr_runtime *runtime, bool (*enough)(const void *what), const void *what) {

@@ -50,6 +50,10 @@ void tnr_crank_run_out(tnr_runtime *runtime);
  * already serves the runtime. */
 bool tnr_crank_step(tnr_runtime *runtime);
 
+/* Any thread, in any mode: calls fn(user) as the dispatcher, which does nothing else. False when it
+ * was not called: there are threads, or the runtime has ended, or another thread is at it. */
+bool tnr_crank_borrow(tnr_runtime *runtime, void (*fn)(void *user), void *user);
+
 /* Any thread: turns once, and on until there is nothing to do, or enough(what) is true, which is
  * asked after each turn. Another thread that is at it is left to it. */
 void tnr_crank_work(tnr_runtime *runtime, bool (*enough)(const void *what), const void *what);

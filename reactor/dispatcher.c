@@ -7,6 +7,7 @@
 #include <sys/prctl.h>
 #include <unistd.h>
 
+#include "cancel.h"
 #include "record.h"
 #include "thread.h"
 
@@ -196,11 +197,17 @@ static bool find_work_soon(tnr_runtime *runtime) {
   return false;
 }
 
+static bool any_part(const tnr_op_part *part) {
+  (void)part;
+  return true;
+}
+
 /* What is queued behind a device's worker when the runtime is aborted never gets there. */
 static void take_back_launches(tnr_runtime *runtime) {
   runtime->aborting = true;
   for (int i = 0; i < runtime->machine.count; i++)
-    for (tnr_op_part *part = tnr_lane_take_back(&runtime->lanes[i]), *next; part; part = next) {
+    for (tnr_op_part *part = tnr_lane_take_back(&runtime->lanes[i], any_part), *next; part;
+         part = next) {
       next = part->next;
       tnr_op_never_ran(part);
     }
@@ -219,7 +226,7 @@ bool tnr_dispatcher_is_over(tnr_runtime *runtime) {
 
 /* Sleeps in the event base until there is something to do. */
 void tnr_dispatcher_rest(tnr_runtime *runtime) {
-  if (tnr_dispatcher_has_events(runtime) || has_signals(runtime))
+  if (runtime->sweep || tnr_dispatcher_has_events(runtime) || has_signals(runtime))
     return;
   uint64_t since = tnr_record_now(runtime);
   if (find_work_soon(runtime)) {
@@ -252,6 +259,8 @@ bool tnr_dispatcher_turn(tnr_runtime *runtime) {
   bool more = take_submissions(runtime);
   tnr_op_launch_ready(runtime);
   tnr_dispatcher_fire(runtime);
+  if (runtime->sweep)
+    tnr_cancel_sweep(runtime);
   tnr_op_launch_ready(runtime);
   tnr_dispatcher_tidy(runtime);
   tnr_dispatcher_publish(runtime);
@@ -280,7 +289,10 @@ static void *dispatcher_main(void *argument) {
   while (!tnr_dispatcher_is_over(runtime))
     if (!tnr_dispatcher_turn(runtime))
       tnr_dispatcher_rest(runtime);
+  tnr_op_drop_inputs(runtime); /* of what an abort has taken back */
   tnr_mailbox_raise_all(runtime);
+  /* release: pairs with the acquire in who waits for an answer; all that was taken is done */
+  atomic_store_explicit(&runtime->dispatcher_ended, true, memory_order_release);
   return NULL;
 }
 
@@ -303,6 +315,9 @@ static tnr_status make(tnr_runtime *runtime, tnr_fault *fault) {
   runtime->base = base_new();
   if (!runtime->base)
     return tnr_fail(fault, TNR_ESYSTEM, "no event base for the dispatcher");
+  if (event_base_priority_init(runtime->base, TNR_LEVELS) != 0)
+    return tnr_fail(fault, TNR_ENOMEM, "out of memory for the event base");
+  tnr_deadlines_init(runtime);
   runtime->wake_event =
       event_new(runtime->base, runtime->wake_fd, EV_READ | EV_PERSIST, on_wake, runtime);
   if (!runtime->wake_event || event_add(runtime->wake_event, NULL) != 0)

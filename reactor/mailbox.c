@@ -355,7 +355,7 @@ static void mailbox_destroy(tnr_object *object) {
   tnr_pool_free(&mailbox->runtime->machine.objects, mailbox, sizeof *mailbox);
 }
 
-static const tnr_class mailbox_class = {"mailbox", mailbox_destroy};
+static const tnr_class mailbox_class = {.name = "mailbox", .destroy = mailbox_destroy};
 
 static tnr_status raise_at_create(tnr_status status, const char *reason) {
   return tnr_error_raise(status, "mailbox_create: %s", reason);

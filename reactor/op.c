@@ -6,6 +6,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "cancel.h"
 #include "dispatcher.h"
 #include "error.h"
 #include "movement.h"
@@ -21,8 +22,10 @@ static bool has_failed(tnr_op *op) {
 
 /* ---- submit: any thread ---- */
 
-static size_t op_bytes(uint32_t in_count, size_t attrs_size) {
-  return offsetof(tnr_op, in) + in_count * sizeof(tnr_op_input) + attrs_size;
+static size_t op_bytes(uint32_t in_count, size_t attrs_size, bool has_terms) {
+  if (!has_terms)
+    return offsetof(tnr_op, in) + in_count * sizeof(tnr_op_input) + attrs_size;
+  return tnr_op_bytes_before_terms(in_count, attrs_size) + sizeof(tnr_held_terms);
 }
 
 static void release_inputs(tnr_op *op) {
@@ -37,11 +40,35 @@ static void op_destroy(tnr_object *object) {
   tnr_op *op = tnr_op_of((tnr_future *)object);
   tnr_pool *objects = &op->future.runtime->machine.objects;
   release_inputs(op);
+  if (op->future.has_terms)
+    tnr_terms_finish(tnr_op_terms(op));
   tnr_future_finish(&op->future);
-  tnr_pool_free(objects, op, op_bytes(op->in_count, op->def->attrs_size));
+  tnr_pool_free(objects, op, op_bytes(op->in_count, op->def->attrs_size, op->future.has_terms));
 }
 
-const tnr_class tnr_op_class = {"future", op_destroy};
+static void cancel(tnr_future *future, tnr_error *error) {
+  tnr_op_withdraw(tnr_op_of(future), error);
+}
+
+static uint32_t own_refs(const tnr_future *future) {
+  (void)future;
+  return 1;
+}
+
+static void describe(tnr_future *future, tnr_description *out) {
+  tnr_op *op = tnr_op_of(future);
+  out->context = (tnr_error_context){
+      .composite = op->composite,
+      .op = op->def->name,
+      .site = tnr_op_site(op),
+      .inputs = out->inputs,
+      .input_count = tnr_operands_descs(op, out->inputs, TNR_DESCRIBED_MAX),
+  };
+}
+
+static const tnr_manners op_manners = {cancel, own_refs, describe};
+const tnr_class tnr_op_class = {"future", op_destroy, &op_manners,
+                                (int)offsetof(tnr_op, number) - (int)offsetof(tnr_op, future)};
 
 /* The first mesh that is known and not the host's. */
 static const tnr_mesh *known_mesh(const tnr_op *op) {
@@ -61,16 +88,31 @@ static void set_inputs(tnr_op *op, tnr_object *const *handles) {
   }
 }
 
+static bool hold_terms(tnr_op *op) {
+  if (tnr_terms_hold(tnr_op_terms(op), &op->future, op->def->name, tnr_op_site(op)) == TNR_OK) {
+    op->future.has_terms = true;
+    return true;
+  }
+  release_inputs(op);
+  tnr_pool_free(&op->future.runtime->machine.objects, op,
+                op_bytes(op->in_count, op->def->attrs_size, true));
+  return false;
+}
+
 tnr_op *tnr_op_new(tnr_runtime *runtime, const tnr_op_def *def, tnr_site site,
                    tnr_object *const *handles, int count, const void *attrs) {
-  size_t bytes = op_bytes((uint32_t)count, def->attrs_size);
+  const tnr_thread *here = tnr_thread_here();
+  bool has_terms = (here->terms || runtime->op_timeout_ns) && tnr_terms_bind(runtime);
+  size_t bytes = op_bytes((uint32_t)count, def->attrs_size, has_terms);
   tnr_op *op = tnr_pool_alloc_behind(&runtime->machine.objects, offsetof(tnr_op, future), bytes);
   if (!op) {
     tnr_error_raise_at(def->name, site, TNR_ENOMEM, "out of memory for an op of %zu bytes", bytes);
     return NULL;
   }
-  const tnr_frame *frame = tnr_thread_here()->frame;
+  const tnr_frame *frame = here->frame;
   tnr_future_init(&op->future, &tnr_op_class, runtime, def->result == TNR_OP_TUPLE, 2);
+  if (here->terms)
+    op->future.level = tnr_terms_level(runtime);
   op->def = def;
   op->file = frame ? frame->site.file : site.file;
   op->line = frame ? frame->site.line : site.line;
@@ -80,7 +122,7 @@ tnr_op *tnr_op_new(tnr_runtime *runtime, const tnr_op_def *def, tnr_site site,
   tnr_future_set_mesh(&op->future, known_mesh(op));
   if (def->attrs_size)
     memcpy(tnr_op_attrs(op), attrs, def->attrs_size);
-  return op;
+  return !has_terms || hold_terms(op) ? op : NULL;
 }
 
 void tnr_op_give_up(tnr_op *op) {
@@ -103,12 +145,30 @@ tnr_status tnr_op_submit(tnr_op *op) {
 
 static void on_done(evutil_socket_t fd, short what, void *op);
 
+/* Near enough. */
+static int64_t now(const tnr_runtime *runtime) {
+  return runtime->mode == TNR_DETERMINISTIC ? tnr_machine_now(&runtime->machine)
+                                            : runtime->inbox.taken_when;
+}
+
 /* With neither descriptor nor time limit the event pends until event_active, and costs no entry in
  * any list of the base. */
 static void register_completion(tnr_op *op) {
   tnr_runtime *runtime = op->future.runtime;
   (void)event_assign(&op->done, runtime->base, -1, 0, on_done, op);
   (void)event_add(&op->done, NULL);
+  op->done.ev_timeout.tv_sec =
+      now(runtime); /* it has no time limit, and so no use for this field */
+  if (op->future.level != TNR_LEVEL_NORMAL)
+    (void)event_priority_set(&op->done, op->future.level);
+}
+
+int64_t tnr_op_since(tnr_op *op) {
+  return op->future.has_terms ? tnr_op_terms(op)->since : op->done.ev_timeout.tv_sec;
+}
+
+tnr_op *tnr_op_of_event(const struct event *event) {
+  return event_get_callback(event) == on_done ? event_get_callback_arg(event) : NULL;
 }
 
 static void push_ready(tnr_op *op) {
@@ -118,13 +178,19 @@ static void push_ready(tnr_op *op) {
   runtime->ready_last = &op->part;
 }
 
+/* Until when an op has to wait for one that makes an input; what a promise was fulfilled with may
+ * still be in the inbox. */
+static tnr_waits_for until(const tnr_op *op, const tnr_op *producer, bool worker_waits) {
+  bool queued = producer->future.resolved && producer->exec &&
+                (producer->exec == op->exec || worker_waits) &&
+                producer->future.level == op->future.level;
+  return queued ? TNR_UNTIL_LAUNCHED : TNR_UNTIL_COMPLETE;
+}
+
 /* What an input needs is made by `producer`, or was. */
 static bool awaits_producer(tnr_op *op, tnr_op_input *input, tnr_op *producer, bool worker_waits) {
-  /* what a promise was fulfilled with may still be in the inbox */
-  bool queued =
-      producer->future.resolved && producer->exec && (producer->exec == op->exec || worker_waits);
   return tnr_future_add_waiter(&producer->future, &input->waiter,
-                               queued ? TNR_UNTIL_LAUNCHED : TNR_UNTIL_COMPLETE);
+                               until(op, producer, worker_waits));
 }
 
 static bool awaits_tensor(tnr_op *op, tnr_op_input *input, const tnr_tensor *tensor) {
@@ -152,13 +218,49 @@ static bool awaits(tnr_op *op, tnr_op_input *input) {
   if (input->handle->class == &tnr_tensor_class)
     return op->exec && awaits_tensor(op, input, (tnr_tensor *)input->handle);
   tnr_future *future = (tnr_future *)input->handle, *source = tnr_future_source(future);
-  if (tnr_future_get_state(source) == TNR_FUTURE_COMPLETE)
+  if (tnr_future_get_state(source) == TNR_FUTURE_COMPLETE) {
+    if (source->error || future->error)
+      (void)tnr_op_inherits_end(op, input->handle);
     return false;
+  }
   if (tnr_future_is_op(source) && op->exec)
     return awaits_producer(op, input, tnr_op_of(source), op->future.runtime->worker_waits);
   if (tnr_future_add_waiter(source, &input->waiter, TNR_UNTIL_CREATED))
     return true;
   return op->exec && awaits_result(op, input, future);
+}
+
+static tnr_future *awaited_producer(const tnr_op *op, tnr_op *producer) {
+  if (!producer || !op->exec || tnr_future_get_state(&producer->future) == TNR_FUTURE_COMPLETE)
+    return NULL;
+  bool launched = until(op, producer, op->future.runtime->worker_waits) == TNR_UNTIL_LAUNCHED &&
+                  producer->future.launched;
+  return launched ? NULL : &producer->future;
+}
+
+static tnr_future *awaited_of_result(const tnr_op *op, const tnr_object *result) {
+  if (!result)
+    return NULL;
+  if (result->class == &tnr_tensor_class)
+    return awaited_producer(op, ((const tnr_tensor *)result)->parts[0]->producer);
+  const tnr_tuple *tuple = (const tnr_tuple *)result;
+  tnr_future *awaited = NULL;
+  for (int i = 0; i < tuple->count && !awaited; i++)
+    awaited = awaited_of_result(op, &tuple->tensors[i]->object);
+  return awaited;
+}
+
+tnr_future *tnr_op_awaits(tnr_op *op, uint32_t input) {
+  tnr_error *error;
+  tnr_object *handle = op->in[input].handle;
+  if (handle->class == &tnr_tensor_class)
+    return awaited_of_result(op, handle);
+  tnr_future *source = tnr_future_source((tnr_future *)handle);
+  if (tnr_future_is_op(source) && op->exec)
+    return awaited_producer(op, tnr_op_of(source));
+  if (tnr_future_get_state(source) < TNR_FUTURE_CREATED)
+    return source;
+  return awaited_of_result(op, tnr_future_get_result((tnr_future *)handle, &error));
 }
 
 /* One more is missing than there is, so that the op is not ready before all inputs are looked at.
@@ -200,8 +302,10 @@ static void close_epochs(tnr_op *op) {
   tnr_op_part *parts = op->parts ? op->parts : &op->part;
   int count = op->parts ? op->exec->count : 1;
   for (int i = 0; i < count; i++)
-    if (parts[i].epoch)
+    if (parts[i].epoch) {
       parts[i].epoch->open--;
+      parts[i].epoch = NULL;
+    }
 }
 
 static void place(tnr_op *op) {
@@ -229,13 +333,36 @@ static void place_late(tnr_op *op) {
   }
 }
 
+static void come_home(tnr_op *op);
+
 static void one_less(tnr_op *op) {
   if (--op->missing > 0)
     return;
+  if (op->stage == TNR_OP_WITHDRAWN) {
+    come_home(op);
+    return;
+  }
   if (!op->exec)
     place_late(op);
   if (op->missing == 0)
     push_ready(op);
+}
+
+/* One input has failed already, and the others need not be waited for. */
+static void end_at_once(tnr_op *op) {
+  if (tnr_is_cancellation(op->future.runtime, op->future.error))
+    tnr_op_withdraw(op, op->future.error);
+}
+
+static void withdraw_with(tnr_op *op, tnr_error *error) {
+  if (!error)
+    return;
+  tnr_op_withdraw(op, error);
+  tnr_object_release(tnr_error_object(error));
+}
+
+static void arrive_under_terms(tnr_op *op) {
+  withdraw_with(op, tnr_terms_arrive(tnr_op_terms(op), &op->done));
 }
 
 void tnr_op_resolve(tnr_op *op) {
@@ -259,18 +386,25 @@ void tnr_op_resolve(tnr_op *op) {
   await_inputs(op);
   tnr_record_resolve(op);
   one_less(op);
+  if (has_failed(op))
+    end_at_once(op);
+  if (op->future.has_terms)
+    arrive_under_terms(op);
 }
 
 void tnr_op_input_ready(tnr_waiter *waiter) {
-  tnr_op_input *input = (tnr_op_input *)waiter;
-  tnr_op *op = (tnr_op *)((char *)(input - waiter->input) - offsetof(tnr_op, in));
-  if (!awaits(op, input))
+  tnr_op *op = tnr_op_of_waiter(waiter);
+  if (!awaits(op, (tnr_op_input *)waiter))
     one_less(op);
 }
 
 /* ---- launch: dispatcher ---- */
 
 static void end(tnr_op *op) {
+  if (op->stage == TNR_OP_WITHDRAWN) {
+    come_home(op);
+    return;
+  }
   assert(op->stage == TNR_OP_WAITING || op->stage == TNR_OP_LAUNCHED);
   op->stage = TNR_OP_ENDED;
   event_active(&op->done, EV_TIMEOUT, 1);
@@ -291,8 +425,10 @@ static void launch(tnr_op *op) {
   op->parts_left = (uint8_t)op->exec->count;
   /* relaxed: whoever looks has seen a later launch, published after this */
   atomic_store_explicit(&op->parts_running, op->parts_left, memory_order_relaxed);
+  if (op->future.has_terms)
+    tnr_terms_launched(tnr_op_terms(op));
   for (int i = 0; i < op->exec->count; i++)
-    tnr_lane_push(tnr_lane_of(op->exec->devices[i]), &op->parts[i]);
+    tnr_lane_push(tnr_lane_of(op->exec->devices[i]), (tnr_level)op->future.level, &op->parts[i]);
   tnr_future_tell_launched(&op->future);
 }
 
@@ -416,10 +552,12 @@ static tnr_status create_movement(tnr_op *op, tnr_operands *in, tnr_object **out
 
 /* What uses them later can tell in a recording where they came from. */
 static void number_outputs(const tnr_op *op, tnr_object *result) {
-  result->number = op->future.object.number;
+  if (!op->future.numbered)
+    return;
+  *tnr_object_number(result) = op->number;
   const tnr_tuple *tuple = (const tnr_tuple *)result;
   for (int i = 0; op->future.tuple && i < tuple->count; i++)
-    tuple->tensors[i]->object.number = op->future.object.number;
+    tuple->tensors[i]->number = op->number;
 }
 
 /* `plan` is NULL for movements. True when the dispatcher has to be told. */
@@ -581,9 +719,10 @@ static bool create_and_execute(tnr_lane *lane, tnr_op_item item) {
   return slow;
 }
 
-/* Ops behind this one in the queue must see at once that their input will not come. */
+/* Ops behind this one in the queue must see at once that their input will not come. Those of a
+ * withdrawn op are the dispatcher's business. */
 static void fail_outputs(tnr_op *op, int piece) {
-  if (tnr_future_get_state(&op->future) < TNR_FUTURE_CREATED)
+  if (tnr_future_get_state(&op->future) != TNR_FUTURE_CREATED)
     return;
   for (int i = 0; i < tnr_op_output_count(op); i++) {
     tnr_storage *storage = tnr_op_output(op, i)->parts[piece];
@@ -599,13 +738,15 @@ void tnr_op_run(tnr_lane *lane, tnr_op_item item) {
   tnr_op *op = tnr_op_item_op(item);
   bool slow = false;
   assert(tnr_thread_here()->worker_of == runtime);
-  tnr_op_item_prefetch(tnr_ring_peek(&worker->queue, AHEAD));
+  tnr_op_item_prefetch(tnr_ring_peek(&worker->queues[op->future.level], AHEAD));
   /* acquire: pairs with the release where it is set; `aborted` is then visible */
   if (atomic_load_explicit(&runtime->abort, memory_order_acquire))
     tnr_future_set_error(&op->future, runtime->aborted);
   if (runtime->worker_waits)
     wait_for_others(worker, op);
   tnr_record_take_up(lane);
+  if (op->future.has_terms && !has_failed(op))
+    tnr_terms_started(tnr_op_terms(op));
   if (!has_failed(op))
     slow = create_and_execute(lane, item);
   if (has_failed(op))
@@ -628,7 +769,7 @@ void tnr_op_take_signal(tnr_lane *lane, tnr_op_item item) {
     tnr_future_tell_created(&op->future);
     return;
   }
-  tnr_lane_returned(lane);
+  tnr_lane_returned(lane, (tnr_level)op->future.level);
   if (--op->parts_left > 0)
     return;
   tnr_tensor_prefetch(op->future.result);
@@ -684,7 +825,8 @@ void tnr_op_drop_inputs(tnr_runtime *runtime) {
     tnr_object_release_many(dropped, runtime->drops);
 }
 
-static void drop_inputs(tnr_op *op) {
+/* The end of the turn is soon enough for these. */
+static void drop_inputs_later(tnr_op *op) {
   tnr_runtime *runtime = op->future.runtime;
   for (uint32_t i = 0; i < op->in_count; i++) {
     tnr_object *handle = op->in[i].handle;
@@ -698,41 +840,109 @@ static void drop_inputs(tnr_op *op) {
   }
 }
 
-static void complete(tnr_op *op) {
+static void drop_given_up_inputs(tnr_op *op) {
+  for (uint32_t i = 0; i < op->in_count; i++) {
+    tnr_drop(op->in[i].handle);
+    op->in[i].handle = NULL;
+  }
+}
+
+static void drop_inputs(tnr_op *op) {
+  if (has_failed(op) && tnr_is_cancellation(op->future.runtime, op->future.error))
+    drop_given_up_inputs(op);
+  else
+    drop_inputs_later(op);
+}
+
+/* The future's moments pass, and what waits for them goes on. */
+static void settle(tnr_op *op) {
   tnr_runtime *runtime = op->future.runtime;
-  assert(tnr_on_dispatcher(runtime) && op->stage == TNR_OP_ENDED);
   tnr_count(&runtime->completed);
   if (has_failed(op))
     tnr_count(&runtime->failed);
   tnr_record_complete(op);
-  finish_outputs(op);
   tnr_future_complete(&op->future);
+  if (op->future.has_terms)
+    tnr_terms_end(tnr_op_terms(op));
+}
+
+/* The op goes, but for its future. */
+static void leave(tnr_op *op) {
   close_epochs(op);
   free_parts(op);
   drop_inputs(op);
-  runtime->in_flight--;
+  op->future.runtime->in_flight--;
   tnr_object_release(&op->future.object);
 }
 
-static void on_done(evutil_socket_t fd, short what, void *op) {
+static void give_up_inputs(tnr_op *op) {
+  tnr_error *error = op->future.error;
+  if (tnr_is_cancellation(op->future.runtime, error))
+    for (uint32_t i = 0; i < op->in_count; i++)
+      tnr_give_up(op->in[i].handle, error);
+}
+
+static void complete(tnr_op *op) {
+  assert(tnr_on_dispatcher(op->future.runtime) && op->stage == TNR_OP_ENDED);
+  finish_outputs(op);
+  settle(op);
+  if (has_failed(op))
+    give_up_inputs(op);
+  leave(op);
+}
+
+/* ---- withdraw: dispatcher ---- */
+
+void tnr_op_withdraw(tnr_op *op, tnr_error *error) {
+  if (!tnr_op_may_be_withdrawn(op))
+    return;
+  tnr_future_set_error(&op->future, error);
+  if (!op->future.resolved)
+    return; /* a promise was fulfilled with what is still in the inbox */
+  if (op->stage == TNR_OP_WAITING && op->missing == 0)
+    return; /* it is ready, and ends instead of being launched */
+  op->future.runtime->sweep |= op->stage == TNR_OP_LAUNCHED;
+  op->stage = TNR_OP_WITHDRAWN;
+  event_active(&op->done, EV_TIMEOUT, 1);
+}
+
+/* A worker may be in it even now, and look at its inputs; so nothing goes before it is back. */
+static void complete_early(tnr_op *op) {
+  bool in_hand = op->parts_left > 0;
+  if (!in_hand || !tnr_future_end_early(&op->future))
+    finish_outputs(op);
+  settle(op);
+  if (!in_hand)
+    close_epochs(op);
+  give_up_inputs(op);
+  come_home(op);
+}
+
+/* What was abroad is back: the inputs' waiters from their chains, the parts from their queues. */
+static void come_home(tnr_op *op) {
+  if (op->missing > 0 || op->parts_left > 0 ||
+      tnr_future_get_state(&op->future) < TNR_FUTURE_COMPLETE)
+    return;
+  finish_outputs(op); /* that came to be meanwhile */
+  leave(op);
+}
+
+static void on_done(evutil_socket_t fd, short what, void *user) {
+  tnr_op *op = user;
   (void)fd;
   (void)what;
-  complete(op);
+  if (op->stage == TNR_OP_ENDED)
+    complete(op);
+  else if (op->stage == TNR_OP_WITHDRAWN)
+    complete_early(op);
+  else
+    withdraw_with(op, tnr_terms_expire(tnr_op_terms(op)));
 }
 
 /* ---- errors ---- */
 
 void tnr_op_fail(tnr_op *op, const tnr_fault *fault) {
-  enum { SHOWN_MAX = 16 };
-  const tnr_desc *inputs[SHOWN_MAX];
-  tnr_error_context context = {
-      .composite = op->composite,
-      .op = op->def->name,
-      .site = tnr_op_site(op),
-      .inputs = inputs,
-      .input_count = tnr_operands_descs(op, inputs, SHOWN_MAX),
-  };
-  tnr_error *error = tnr_error_new(&context, fault);
+  tnr_error *error = tnr_future_error_new(&op->future, fault);
   tnr_record_failed(op, fault);
   tnr_future_set_error(&op->future, error);
   tnr_object_release(tnr_error_object(error));

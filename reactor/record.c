@@ -5,8 +5,10 @@
 
 #include "call.h"
 #include "error.h"
+#include "group.h"
 #include "join.h"
 #include "movement.h"
+#include "terms.h"
 #include "thread.h"
 #include "timeline.h"
 
@@ -160,6 +162,35 @@ static uint16_t site_index(tnr_tape *tape, const tnr_tape_site *site, unsigned w
   return slot->index;
 }
 
+/* ---- groups ---- */
+
+static void define_group(tnr_tape *tape, const tnr_tape_group *group) {
+  size_t bytes = strlen(group->title);
+  unsigned words = words_of(sizeof(tnr_trace_group) + bytes);
+  tnr_trace_group *record = begin_texts(tape, TNR_TRACE_GROUP, words);
+  record->index = group->index;
+  record->name_bytes = (uint16_t)bytes;
+  append((char *)(record + 1), group->title, bytes);
+  tnr_tape_end(tape, words);
+}
+
+/* 1 + the index of a group in the current chunk, which has room for `words` more afterwards. */
+static uint16_t group_index(tnr_tape *tape, const tnr_group *group, unsigned words) {
+  enum { WORDS_MAX = (sizeof(tnr_trace_group) + TNR_GROUP_TITLE_MAX) / 8 };
+  tnr_tape_make_room(tape, (WORDS_MAX + words) * sizeof(uint64_t));
+  for (int i = 0; i < TNR_TAPE_GROUPS; i++)
+    if (tape->groups[i].sequence == tape->sequence &&
+        strcmp(tape->groups[i].title, group->title) == 0)
+      return tape->groups[i].index + 1;
+  tnr_tape_group *slot = &tape->groups[tape->next_group % TNR_TAPE_GROUPS];
+  _Static_assert(sizeof slot->title == sizeof group->title, "a title is copied as a whole");
+  memcpy(slot->title, group->title, sizeof slot->title);
+  slot->index = tape->next_group++;
+  slot->sequence = tape->sequence;
+  define_group(tape, slot);
+  return slot->index + 1;
+}
+
 /* ---- plans ---- */
 
 static unsigned desc_words(const tnr_desc *desc) {
@@ -284,22 +315,23 @@ uint64_t tnr_recording_plain(tnr_op *op) {
   tnr_tape *tape = tape_here(recorder);
   if (!tape)
     return 0;
-  op->future.object.number = next_number(tape, recorder);
+  tnr_future_set_number(&op->future, next_number(tape, recorder));
   return tnr_recording_now(op->future.runtime);
 }
 
 /* Of who makes what an input is, or is of. */
-static uint32_t number_of(const tnr_object *handle) {
+static uint32_t number_of(tnr_object *handle) {
   if (handle->class == &tnr_tensor_class || handle->class == &tnr_tuple_class)
-    return handle->number;
-  const tnr_future *future = (const tnr_future *)handle;
-  return tnr_future_source((tnr_future *)future)->object.number;
+    return *tnr_object_number(handle);
+  return tnr_future_number(tnr_future_source((tnr_future *)handle));
 }
 
 /* What SUBMIT says, but for the inputs. */
 typedef struct submission {
   uint32_t number, inputs;
   unsigned flags;
+  tnr_level level;
+  const tnr_group *group; /* NULL: none */
   tnr_tape_site site;
 } submission;
 
@@ -314,14 +346,16 @@ static uint32_t *begin_submit(tnr_tape *tape, const submission *what, unsigned *
   const tnr_frame *frame = tnr_thread_here()->frame;
   uint32_t inputs = what->inputs < INPUTS_MAX ? what->inputs : INPUTS_MAX;
   *end = SUBMIT_WORDS + (inputs + 1) / 2;
+  enum { SITE_WORDS_MAX = TNR_TRACE_WORDS_MAX };
+  uint16_t group = what->group ? group_index(tape, what->group, SITE_WORDS_MAX + *end) : 0;
   uint16_t site = site_index(tape, &what->site, *end);
   tnr_trace_submit *record = tnr_tape_begin(tape, TNR_TRACE_SUBMIT, what->flags, *end);
   record->op = what->number;
   record->parent = frame ? frame->number : 0;
   record->site = site;
   record->inputs = (uint16_t)inputs;
-  record->group = 0;
-  record->priority = 0;
+  record->group = group;
+  record->priority = (uint8_t)(what->level + TNR_PRIORITY_HIGH);
   record->unused = 0;
   uint32_t *numbers = (uint32_t *)(record + 1);
   if (inputs % 2)
@@ -371,12 +405,11 @@ static uint32_t op_input(const void *of, uint32_t index) {
 static bool put_brief_submit(tnr_tape *tape, const tnr_op *op, unsigned flags,
                              const tnr_tape_site *at) {
   enum { WORDS = 3, INPUTS = 2 };
-  if (op->in_count > INPUTS)
+  if (op->in_count > INPUTS || op->future.has_terms || op->future.level != TNR_LEVEL_NORMAL)
     return false;
   const tnr_frame *frame = tnr_thread_here()->frame;
   uint64_t site = site_index(tape, at, WORDS), parent = frame ? frame->number : 0, inputs = 0;
-  uint64_t *record =
-      tnr_tape_begin_brief(tape, TNR_TRACE_BRIEF_SUBMIT, flags, op->future.object.number, WORDS);
+  uint64_t *record = tnr_tape_begin_brief(tape, TNR_TRACE_BRIEF_SUBMIT, flags, op->number, WORDS);
   if (!record)
     return false;
   for (uint32_t i = 0; i < op->in_count; i++)
@@ -395,14 +428,16 @@ void tnr_recording_submit(tnr_op *op) {
   tnr_tape *tape = tape_here(recorder);
   if (!tape)
     return;
-  if (!op->future.object.number)
-    op->future.object.number = next_number(tape, recorder);
+  if (!op->future.numbered)
+    tnr_future_set_number(&op->future, next_number(tape, recorder));
   tnr_tape_look(tape, &recorder->ticker);
   bool plain = tnr_future_get_state(&op->future) >= TNR_FUTURE_CREATED;
   const submission what = {
-      .number = op->future.object.number,
+      .number = op->number,
       .inputs = op->in_count,
       .flags = TNR_TRACE_OP | (plain ? TNR_TRACE_PLAIN : 0u),
+      .level = (tnr_level)op->future.level,
+      .group = op->future.has_terms ? tnr_op_terms(op)->group : NULL,
       .site = {.name = op->def->name,
                .composite = op->composite,
                .file = op->file,
@@ -417,14 +452,14 @@ void tnr_recording_refused(tnr_op *op, tnr_status status) {
   tnr_future_set_error(&op->future, (tnr_error *)tnr_error());
   tnr_timeline_note(op, TNR_TIMELINE_COMPLETE, NULL);
   tnr_tape *tape = tnr_is_recording(recorder->runtime) ? tape_here(recorder) : NULL;
-  if (!tape || !op->future.object.number)
+  if (!tape || !op->future.numbered)
     return;
   tnr_tape_look(tape, &recorder->ticker);
-  put_short(tape, TNR_TRACE_COMPLETE, op->future.object.number, status, 0);
+  put_short(tape, TNR_TRACE_COMPLETE, op->number, status, 0);
 }
 
 void tnr_recording_create(tnr_op *op, uint64_t since) {
-  put_span(recorder_of(op), TNR_TRACE_CREATE, op->future.object.number, 0, since);
+  put_span(recorder_of(op), TNR_TRACE_CREATE, tnr_future_number(&op->future), 0, since);
 }
 
 /* ---- resolve, launch, complete: dispatcher ---- */
@@ -432,7 +467,7 @@ void tnr_recording_create(tnr_op *op, uint64_t since) {
 enum { BRIEF_MAX = UINT8_MAX };
 
 static inline bool put_brief(tnr_tape *tape, unsigned type, unsigned what, const tnr_op *op) {
-  if (!tnr_tape_begin_brief(tape, type, what, op->future.object.number, 1))
+  if (!tnr_tape_begin_brief(tape, type, what, op->number, 1))
     return false;
   tnr_tape_end(tape, 1);
   return true;
@@ -442,7 +477,7 @@ void tnr_recording_resolve(tnr_op *op) {
   enum { WORDS = sizeof(tnr_trace_resolve) / 8 };
   tnr_recorder *recorder = recorder_of(op);
   tnr_tape *tape = tape_here(recorder);
-  if (!tape || !op->future.object.number)
+  if (!tape || !op->future.numbered)
     return;
   look_now_and_then(tape, &recorder->ticker);
   uint32_t missing = op->missing - 1;
@@ -450,7 +485,7 @@ void tnr_recording_resolve(tnr_op *op) {
     return;
   tnr_tape_make_room(tape, sizeof(tnr_trace_resolve));
   tnr_trace_resolve *record = tnr_tape_begin(tape, TNR_TRACE_RESOLVE, 0, WORDS);
-  record->op = op->future.object.number;
+  record->op = op->number;
   record->missing = missing;
   tnr_tape_end(tape, WORDS);
 }
@@ -460,7 +495,7 @@ void tnr_recording_launch(tnr_op *op) {
   tnr_recorder *recorder = recorder_of(op);
   tnr_timeline_note(op, TNR_TIMELINE_LAUNCH, NULL);
   tnr_tape *tape = tnr_is_recording(recorder->runtime) ? tape_here(recorder) : NULL;
-  if (!tape || !op->future.object.number)
+  if (!tape || !op->future.numbered)
     return;
   look_now_and_then(tape, &recorder->ticker);
   unsigned first = (unsigned)tnr_mesh_first(op->exec)->index;
@@ -470,7 +505,7 @@ void tnr_recording_launch(tnr_op *op) {
   for (int i = 0; i < op->exec->count; i++) {
     tnr_tape_make_room(tape, sizeof(tnr_trace_launch));
     tnr_trace_launch *record = tnr_tape_begin(tape, TNR_TRACE_LAUNCH, 0, WORDS);
-    record->op = op->future.object.number;
+    record->op = op->number;
     record->device = (uint16_t)op->exec->devices[i]->index;
     record->part = (uint16_t)i;
     tnr_tape_end(tape, WORDS);
@@ -485,14 +520,14 @@ void tnr_recording_complete(tnr_op *op) {
   tnr_recorder *recorder = recorder_of(op);
   tnr_timeline_note(op, TNR_TIMELINE_COMPLETE, NULL);
   tnr_tape *tape = tnr_is_recording(recorder->runtime) ? tape_here(recorder) : NULL;
-  if (!tape || !op->future.object.number)
+  if (!tape || !op->future.numbered)
     return;
   look_now_and_then(tape, &recorder->ticker);
   /* relaxed: who completes it has seen what made it fail */
   const tnr_error *error = atomic_load_explicit(&op->future.error, memory_order_relaxed);
   tnr_status status = error ? tnr_error_code(error) : TNR_OK;
   if (!put_brief(tape, TNR_TRACE_BRIEF_COMPLETE, status, op))
-    put_short(tape, TNR_TRACE_COMPLETE, op->future.object.number, status, 0);
+    put_short(tape, TNR_TRACE_COMPLETE, op->number, status, 0);
 }
 
 /* ---- create, execute, signal: worker ---- */
@@ -506,16 +541,24 @@ static uint64_t misses_of(const tnr_device *device) {
   return atomic_load_explicit(&device->program_misses, memory_order_relaxed);
 }
 
+/* Another number whenever the worker has looked and found more. */
+static uint32_t seen_of(const tnr_worker *worker) {
+  uint32_t sum = 0;
+  for (int i = 0; i < TNR_LEVELS; i++)
+    sum += worker->queues[i].seen;
+  return sum;
+}
+
 /* Back to back, what ends is what begins next; what comes from the queue anew was pushed since. */
 void tnr_recording_take_up(tnr_lane *lane) {
   tnr_recorder *recorder = recorder_at(lane);
-  const tnr_ring *queue = &lane->device->worker.queue;
+  uint32_t seen = seen_of(&lane->device->worker);
   tnr_tape *tape = tape_here(recorder);
   if (!tape)
     return;
-  if (tape->seen != queue->seen || recorder->runtime->worker_waits || recorder->ticker.made) {
+  if (tape->seen != seen || recorder->runtime->worker_waits || recorder->ticker.made) {
     tnr_tape_look_after(tape, &recorder->ticker);
-    tape->seen = queue->seen;
+    tape->seen = seen;
   }
   tape->began = tape->now;
   tape->executing = 0;
@@ -539,7 +582,7 @@ static run look_at_run(const tnr_tape *tape, const tnr_lane *lane, const tnr_op 
   bool together = tape->progress == TNR_TAPE_EXECUTES && !tape->executing;
   uint64_t created = together ? tape->began : tape->executing ? tape->executing : tape->now;
   return (run){
-      .op = op->future.object.number,
+      .op = tnr_future_number((tnr_future *)&op->future),
       .flags = (misses_of(lane->device) != tape->misses ? TNR_TRACE_MISS : 0u) |
                (op->def->alias ? TNR_TRACE_ALIAS : 0u) | (together ? TNR_TRACE_TOGETHER : 0u),
       .create = created - tape->began,
@@ -604,7 +647,7 @@ void tnr_recording_move(tnr_lane *lane, tnr_op_item item, const tnr_tensor *from
     return;
   tnr_tape_make_room(tape, words * sizeof(uint64_t));
   tnr_trace_move *record = tnr_tape_begin(tape, TNR_TRACE_MOVE, 0, words);
-  record->op = op->future.object.number;
+  record->op = tnr_future_number((tnr_future *)&op->future);
   record->from = device_number(tnr_mesh_first(from->mesh));
   record->to = device_number(piece_to->device);
   record->bytes = piece_to->bytes;
@@ -665,7 +708,7 @@ void tnr_recording_failed(tnr_op *op, const tnr_fault *fault) {
   tnr_tape_look(tape, &recorder->ticker);
   tnr_tape_make_room(tape, words * sizeof(uint64_t));
   tnr_trace_error *record = begin_texts(tape, TNR_TRACE_ERROR, words);
-  record->op = op->future.object.number;
+  record->op = tnr_future_number(&op->future);
   record->status = (uint16_t)fault->code;
   record->bytes = (uint16_t)bytes;
   append((char *)(record + 1), fault->message, bytes);
@@ -784,6 +827,7 @@ uint32_t tnr_recording_composite(tnr_runtime *runtime, const char *name, tnr_sit
       .number = next_number(tape, &runtime->recorder),
       .inputs = (uint32_t)in_count,
       .flags = TNR_TRACE_COMPOSITE,
+      .level = tnr_terms_level(runtime),
       .site = {.name = name,
                .composite = frame ? frame->name : NULL,
                .file = frame ? frame->site.file : site.file,
@@ -808,11 +852,12 @@ void tnr_recording_join(tnr_future *join, const char *name, tnr_site site) {
   if (!tape)
     return;
   tnr_tape_look(tape, &recorder->ticker);
-  join->object.number = next_number(tape, recorder);
+  tnr_future_set_number(join, next_number(tape, recorder));
   const submission what = {
-      .number = join->object.number,
+      .number = tnr_future_number(join),
       .inputs = (uint32_t)tnr_all_count(join),
       .flags = join->object.class == &tnr_all_class ? TNR_TRACE_ALL : TNR_TRACE_ANY,
+      .level = TNR_LEVEL_NORMAL,
       .site = {.name = name,
                .composite = frame ? frame->name : NULL,
                .file = frame ? frame->site.file : site.file,
@@ -823,8 +868,8 @@ void tnr_recording_join(tnr_future *join, const char *name, tnr_site site) {
 
 void tnr_recording_settled(tnr_future *future) {
   tnr_tape *tape = tape_here(&future->runtime->recorder);
-  if (!tape || !future->object.number)
+  if (!tape || !future->numbered)
     return;
   tnr_tape_look(tape, &future->runtime->recorder.ticker);
-  put_short(tape, TNR_TRACE_COMPLETE, future->object.number, status_of(future), 0);
+  put_short(tape, TNR_TRACE_COMPLETE, tnr_future_number(future), status_of(future), 0);
 }

@@ -174,7 +174,7 @@ static inline void tnr_record_callback(tnr_future *future, uint64_t since) {
 /* A thread has been blocked. */
 static inline void tnr_record_wait(tnr_future *future, tnr_trace_why why, uint64_t since) {
   if (since)
-    tnr_recording_wait(future->runtime, future->object.number, why, since);
+    tnr_recording_wait(future->runtime, tnr_future_number(future), why, since);
 }
 
 static inline void tnr_record_synchronized(tnr_runtime *runtime, uint64_t since) {

@@ -1,7 +1,9 @@
 #include "runtime.h"
 
+#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "dispatcher.h"
 #include "error.h"
@@ -26,7 +28,7 @@ typedef struct settings {
   const tnr_device_config *configs;
   int config_count, device_count;
   int threads_per_device, program_cache;
-  int64_t spin_ns;
+  int64_t spin_ns, op_timeout_ns;
   bool pin, worker_waits;
   const tnr_trace_options *trace;
   tnr_mode mode;
@@ -71,7 +73,8 @@ static tnr_status settle(const tnr_runtime_options *options, settings *out, tnr_
   if (!options)
     options = &defaults;
   if (options->threads_per_device < 0 || options->program_cache < 0 || options->max_threads < 0 ||
-      options->device_configs < 0 || (options->device_configs > 0 && !options->devices))
+      options->op_timeout_ns < 0 || options->device_configs < 0 ||
+      (options->device_configs > 0 && !options->devices))
     return tnr_fail(fault, TNR_EINVAL, "an option is negative, or devices are missing");
   *out = (settings){
       .configs = options->device_configs ? options->devices : &one_cpu,
@@ -79,6 +82,7 @@ static tnr_status settle(const tnr_runtime_options *options, settings *out, tnr_
       .threads_per_device = options->threads_per_device ? options->threads_per_device : 1,
       .program_cache = options->program_cache ? options->program_cache : PROGRAM_CACHE_DEFAULT,
       .spin_ns = options->spin_ns ? options->spin_ns : SPIN_NS_DEFAULT,
+      .op_timeout_ns = options->op_timeout_ns,
       .pin = options->pin,
       .worker_waits = options->worker_waits,
       .trace = options->trace,
@@ -226,6 +230,7 @@ static tnr_status start(tnr_runtime *runtime, const settings *set, tnr_fault *fa
   runtime->spin_ns = set->mode == TNR_THREADS ? set->spin_ns : -1;
   runtime->looks = tnr_parker_looks();
   runtime->worker_waits = set->worker_waits;
+  runtime->op_timeout_ns = set->op_timeout_ns;
   runtime->inbox.eager = set->mode != TNR_THREADS;
   runtime->timeline = set->timeline;
   pthread_mutex_init(&runtime->timeline.lock, NULL);
@@ -312,6 +317,8 @@ tnr_status tnr_runtime_destroy(tnr_runtime *runtime, tnr_shutdown how) {
   if (how == TNR_ABORT)
     set_abort(runtime);
   end_dispatcher(runtime);
+  while (atomic_load(&runtime->dumps) > 0)
+    sched_yield();
   stop_workers(runtime, runtime->machine.count);
   tnr_dispatcher_finish(runtime);
   status = tnr_trace_end(runtime);

@@ -10,6 +10,7 @@
 
 #include "../devices/machine.h"
 #include "crank.h"
+#include "deadline.h"
 #include "inbox.h"
 #include "lane.h"
 #include "mailbox.h"
@@ -36,11 +37,14 @@ struct tnr_runtime {
   int looks;                    /* immutable after create: tnr_parker_looks */
   tnr_mode mode;                /* immutable after create */
   bool worker_waits;            /* immutable after create */
+  int64_t op_timeout_ns;        /* immutable after create; 0: none */
   atomic_bool close_requested; /* atomic: no more calls; the dispatcher ends when all is complete */
   atomic_bool abort;           /* atomic: what has not started fails */
-  tnr_error *aborted;          /* written before abort: the error of what fails so */
-  pthread_t dispatcher;        /* immutable after create; unused without threads */
-  int wake_fd;                 /* immutable after create: an eventfd */
+  atomic_bool dispatcher_ended; /* atomic */
+  atomic_int dumps;             /* atomic: calls of tnr_runtime_dump under way */
+  tnr_error *aborted;           /* written before abort: the error of what fails so */
+  pthread_t dispatcher;         /* immutable after create; unused without threads */
+  int wake_fd;                  /* immutable after create: an eventfd */
   tnr_timeline timeline;
   tnr_crank crank; /* where there are no threads */
 
@@ -60,10 +64,14 @@ struct tnr_runtime {
    * weights are the input of many ops in turn. */
   tnr_object *dropped;
   uint32_t drops;
-  tnr_mailbox *unraised; /* filled in this turn, to be told */
-  bool aborting;         /* what was queued has been taken back */
-  bool in_body;          /* a composite's body runs, and may still submit */
-  tnr_lane nowhere;      /* no queue, but the epochs of what has no device yet */
+  tnr_mailbox *unraised;       /* filled in this turn, to be told */
+  struct tnr_pending *pending; /* of what is in flight, the futures that ops may wait for */
+  tnr_deadlines deadlines;
+  int64_t sweep_after; /* not before; CLOCK_MONOTONIC, ns */
+  bool sweep;          /* see tnr_cancel_sweep */
+  bool aborting;       /* what was queued has been taken back */
+  bool in_body;        /* a composite's body runs, and may still submit */
+  tnr_lane nowhere;    /* no queue, but the epochs of what has no device yet */
 
   /* atomic, relaxed: written by the dispatcher alone, read by whoever asks */
   _Atomic uint64_t submitted, completed, failed;

@@ -66,7 +66,7 @@ static void begin_chunk(tnr_tape *tape, uint32_t index) {
   tape->at = (char *)chunk->words;
   tape->end = tape->at + tape->chunk_bytes;
   tape->written = 0;
-  tape->next_site = tape->next_plan = 0;
+  tape->next_site = tape->next_plan = tape->next_group = 0;
   chunk->base = tape->base;
   chunk->lost = atomic_load_explicit(&tape->lost, memory_order_relaxed);
   chunk->writer = tape->writer;

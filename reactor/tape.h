@@ -14,6 +14,8 @@
 enum {
   TNR_TAPE_CHUNKS = 16,
   TNR_TAPE_SITES = 128, /* call sites remembered; a power of two */
+  TNR_TAPE_GROUPS = 8,  /* groups remembered */
+  TNR_TAPE_TITLE_MAX = 64,
   TNR_TAPE_CHUNK_MIN = 8 << 10
 };
 
@@ -39,6 +41,13 @@ typedef struct tnr_tape_chunk {
   /* Written by who holds it; read by the writer when nobody does. */
   uint64_t taken; /* as `written`: what has been written to a file */
 } tnr_tape_chunk;
+
+/* A group that the current chunk may have a definition of. */
+typedef struct tnr_tape_group {
+  char title[TNR_TAPE_TITLE_MAX];
+  uint16_t index;
+  uint64_t sequence; /* the chunk that has it */
+} tnr_tape_group;
 
 /* A call site that the current chunk may have a definition of. */
 typedef struct tnr_tape_site {
@@ -68,16 +77,17 @@ typedef struct tnr_tape {
   uint64_t sequence;         /* the chunk's */
   uint32_t next_id, last_id; /* numbers for ops that this thread may give */
   uint32_t seen; /* a worker's: what it had seen of its queue when it last looked at the clock */
-  uint32_t at_chunk;             /* the index of `chunk` */
-  uint16_t next_site, next_plan; /* indices in the chunk */
-  int64_t recording;             /* the serial of the recording that the chunk belongs to */
-  uint8_t unlooked;              /* records since the last look at the clock, modulo a few */
-  uint8_t progress;              /* a worker's: a tnr_tape_progress */
+  uint32_t at_chunk;                         /* the index of `chunk` */
+  uint16_t next_site, next_plan, next_group; /* indices in the chunk */
+  int64_t recording;         /* the serial of the recording that the chunk belongs to */
+  uint8_t unlooked;          /* records since the last look at the clock, modulo a few */
+  uint8_t progress;          /* a worker's: a tnr_tape_progress */
   void *plan;                /* a worker's: of the op that it runs now; NULL: none, or not yet */
   uint64_t began, executing; /* a worker's: ticks, of the op that it runs now */
   uint64_t misses;           /* a worker's: of its program cache, when that op began */
   tnr_tape_writer writer;
   tnr_tape_site sites[TNR_TAPE_SITES];
+  tnr_tape_group groups[TNR_TAPE_GROUPS];
 
   /* Any thread. */
   _Alignas(64) _Atomic uint32_t owner;    /* atomic: tid of the thread that writes, 0: none yet */

@@ -4,6 +4,7 @@
 
 #include "error.h"
 #include "scope.h"
+#include "terms.h"
 
 /* initial-exec: read on every call, also in the shared library. Not inline: linkers rewrite how the
  * address of such a variable is got, and UndefinedBehaviorSanitizer's check of it for NULL breaks
@@ -15,6 +16,7 @@ static bool have_key;
 
 static void finish(tnr_thread *thread) {
   tnr_scope_abandon_all(thread);
+  tnr_terms_abandon_all(thread);
   if (thread->error)
     tnr_object_release(tnr_error_object(thread->error));
   thread->error = NULL;

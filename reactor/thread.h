@@ -21,6 +21,8 @@ typedef struct tnr_thread {
   tnr_error *error;                          /* the last one, retained */
   struct tnr_scope *scope;                   /* the innermost open one */
   const tnr_frame *frame;                    /* the innermost composite, NULL outside */
+  struct tnr_thread_terms *terms;            /* the innermost open ones, NULL outside */
+  struct tnr_thread_terms *borrowed_terms;   /* of these the ones that the user has not opened */
   tnr_runtime *dispatcher_of;                /* the runtime whose dispatcher this is, or NULL */
   tnr_runtime *worker_of;                    /* the runtime one of whose workers this is, or NULL */
   const struct tnr_mailbox_frame *mailboxes; /* whose letters it is delivering, innermost first */

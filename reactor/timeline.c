@@ -10,11 +10,11 @@ void tnr_timeline_write(tnr_op *op, tnr_timeline_kind kind, const tnr_device *de
   tnr_timeline *timeline = &runtime->timeline;
   pthread_mutex_lock(&timeline->lock);
   if (kind == TNR_TIMELINE_SUBMIT)
-    op->future.object.number = ++timeline->submitted;
+    tnr_future_set_number(&op->future, ++timeline->submitted);
   const tnr_timeline_entry entry = {
       .at = tnr_machine_now(&runtime->machine),
       .kind = kind,
-      .number = op->future.object.number,
+      .number = op->number,
       .op = op->def->name,
       .composite = op->composite,
       .site = tnr_op_site(op),

@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 
+#include "cancel.h"
 #include "crank.h"
 #include "dispatcher.h"
 #include "op.h"
@@ -60,7 +61,7 @@ static void be_oneself(tnr_runtime *runtime, int index) {
 
 static bool has_items(tnr_runtime *runtime, int device) {
   tnr_worker *worker = worker_at(runtime, device);
-  return worker->asleep_until == 0 && tnr_ring_look(&worker->queue) > 0;
+  return worker->asleep_until == 0 && tnr_worker_has_work(worker);
 }
 
 static void run_items(tnr_runtime *runtime, int device, uint32_t limit) {
@@ -72,7 +73,7 @@ static void run_items(tnr_runtime *runtime, int device, uint32_t limit) {
 /* One op, whose end is put down when its time has come. */
 static void run_one(tnr_runtime *runtime, int device) {
   tnr_worker *worker = worker_at(runtime, device);
-  tnr_op_item item = (tnr_op_item)tnr_ring_peek(&worker->queue, 0);
+  tnr_op_item item = (tnr_op_item)tnr_worker_peek(worker);
   tnr_record_start(&runtime->lanes[device], item);
   run_items(runtime, device, 1);
   if (worker->asleep_until)
@@ -122,9 +123,11 @@ static bool wake_all_due(tnr_runtime *runtime) {
 static bool pass_time(tnr_runtime *runtime) {
   if (!runtime->machine.virtual_time)
     return false;
-  if (tnr_crank_end_late_waits(runtime))
+  if (tnr_deadlines_fire(runtime) | tnr_crank_end_late_waits(runtime))
     return true;
-  int64_t next = tnr_crank_next_deadline(runtime);
+  int64_t next = tnr_crank_next_deadline(runtime), due = tnr_deadlines_next(runtime);
+  if (due < next)
+    next = due;
   bool any = next != INT64_MAX;
   for (int i = 0; i < runtime->machine.count; i++) {
     int64_t until = worker_at(runtime, i)->asleep_until;
@@ -145,7 +148,7 @@ static bool has_signals(tnr_runtime *runtime, int device) {
 
 static bool has_launches(const tnr_runtime *runtime) {
   for (int i = 0; i < runtime->machine.count; i++)
-    if (runtime->lanes[i].unpublished)
+    if (tnr_lane_has_unpublished(&runtime->lanes[i]))
       return true;
   return false;
 }
@@ -156,18 +159,30 @@ static bool dispatcher_has_work(tnr_runtime *runtime) {
       return true;
   return runtime->ready_first || tnr_mailbox_has_letters(&runtime->mail) ||
          !tnr_inbox_is_empty(&runtime->inbox) || tnr_dispatcher_has_events(runtime) ||
-         has_launches(runtime);
+         has_launches(runtime) || runtime->sweep;
+}
+
+/* Virtual time passes by itself. */
+static bool has_deadline(const tnr_runtime *runtime) {
+  int64_t next = tnr_deadlines_next(runtime);
+  return next != INT64_MAX &&
+         (runtime->machine.virtual_time || next <= tnr_machine_now(&runtime->machine));
 }
 
 bool tnr_turn_has_work(tnr_runtime *runtime) {
   for (int i = 0; i < runtime->machine.count; i++)
     if (has_items(runtime, i) || worker_at(runtime, i)->asleep_until)
       return true;
-  return dispatcher_has_work(runtime);
+  return dispatcher_has_work(runtime) || has_deadline(runtime);
+}
+
+/* In virtual time what happens at the very deadline is still in time: see pass_time. */
+static bool fire_deadlines(tnr_runtime *runtime) {
+  return !runtime->machine.virtual_time && tnr_deadlines_fire(runtime);
 }
 
 static bool natural_turn(tnr_runtime *runtime) {
-  bool did = wake_all_due(runtime) | dispatcher_has_work(runtime);
+  bool did = wake_all_due(runtime) | fire_deadlines(runtime) | dispatcher_has_work(runtime);
   tnr_role *dispatcher = &runtime->crank.turns.roles[0];
   tnr_role_enter(dispatcher);
   (void)tnr_dispatcher_turn(runtime);
@@ -204,7 +219,8 @@ typedef enum act {
   TAKE_SUBMISSIONS, /* and into its inbox, */
   LAUNCH,           /* launches an op that is ready, */
   PUBLISH,          /* shows workers what it has launched, */
-  FIRE              /* completes ops */
+  FIRE,             /* completes ops, */
+  SWEEP             /* and looks for what descends from what was cancelled */
 } act;
 
 /* One of those that were offered, each as likely as any other. */
@@ -234,6 +250,7 @@ static choice choose(tnr_runtime *runtime) {
   offer(turns, &made, runtime->ready_first != NULL, LAUNCH, 0);
   offer(turns, &made, has_launches(runtime), PUBLISH, 0);
   offer(turns, &made, tnr_dispatcher_has_events(runtime), FIRE, 0);
+  offer(turns, &made, runtime->sweep, SWEEP, 0);
   return made;
 }
 
@@ -276,6 +293,9 @@ static void dispatch(tnr_runtime *runtime, choice made) {
     break;
   case FIRE:
     tnr_dispatcher_fire(runtime);
+    break;
+  case SWEEP:
+    tnr_cancel_sweep(runtime);
     break;
   default:
     tnr_dispatcher_publish(runtime);

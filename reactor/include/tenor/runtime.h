@@ -63,6 +63,9 @@ typedef struct tnr_runtime_options {
   /* What to record from the beginning: see tenor/trace.h. Default: what the environment variable
    * TENOR_TRACE says, else nothing. */
   const struct tnr_trace_options *trace;
+  /* How long an op may wait to start before it fails with TNR_ETIMEDOUT, in ns, where its terms say
+   * nothing else (see tnr_terms in request.h). Default: for ever. */
+  int64_t op_timeout_ns;
   /* Without threads, threads_per_device must be 1, pin and worker_waits false, and max_threads and
    * spin_ns have no meaning. */
   tnr_mode mode;
