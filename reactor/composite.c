@@ -364,21 +364,22 @@ static void input_created(tnr_listener *listener) {
     go_on(made, inputs_there_now);
 }
 
-static void too_late(evutil_socket_t fd, short what, void *user) {
-  deferred *made = user;
-  (void)fd;
-  (void)what;
-  tnr_error *error = tnr_terms_expire(&made->terms);
-  deferred_cancel(&made->future, error);
-  tnr_object_release(tnr_error_object(error));
-}
-
-static void arrive_under_terms(deferred *made) {
-  tnr_error *error = tnr_terms_arrive(&made->terms, &made->timer);
+static void cancel_with(deferred *made, tnr_error *error) {
   if (!error)
     return;
   deferred_cancel(&made->future, error);
   tnr_object_release(tnr_error_object(error));
+}
+
+static void too_late(evutil_socket_t fd, short what, void *user) {
+  deferred *made = user;
+  (void)fd;
+  (void)what;
+  cancel_with(made, tnr_terms_expire(&made->terms));
+}
+
+static void arrive_under_terms(deferred *made) {
+  cancel_with(made, tnr_terms_arrive(&made->terms, &made->timer));
 }
 
 static void await_inputs(deferred *made) {

@@ -91,9 +91,10 @@ static bool has_work(tnr_runtime *runtime) {
 static void leave_to_watchers(tnr_runtime *runtime) {
   if (!runtime->crank.watchers)
     return;
-  bool work = has_work(runtime);
+  bool work = has_work(runtime), passes = !runtime->machine.virtual_time;
+  int64_t next = passes ? tnr_deadlines_next(runtime) : INT64_MAX;
   for (tnr_watcher *one = runtime->crank.watchers; one; one = one->next)
-    one->tell(one, work);
+    one->tell(one, work, next);
 }
 
 static void take(tnr_runtime *runtime) {

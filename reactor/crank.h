@@ -10,12 +10,13 @@
 
 #include "turn.h"
 
-/* Somebody who is told, while nobody turns the crank, whether there is something to turn it for.
- * Called by any thread, again and again, with the crank's lock held: it may do no more than write
- * to a descriptor, under a lock with which nobody calls in here. Embedded in what it is about. */
+/* Somebody who is told, while nobody turns the crank, whether there is something to turn it for,
+ * and when the next deadline is (INT64_MAX: none, or time does not pass by itself). Called by any
+ * thread, again and again, with the crank's lock held: it may do no more than write to a
+ * descriptor, under a lock with which nobody calls in here. Embedded in what it is about. */
 typedef struct tnr_watcher {
   struct tnr_watcher *next; /* guarded by the crank's lock */
-  void (*tell)(struct tnr_watcher *watcher, bool work);
+  void (*tell)(struct tnr_watcher *watcher, bool work, int64_t next);
 } tnr_watcher;
 
 typedef struct tnr_crank {

@@ -1,7 +1,6 @@
 #include "deadline.h"
 
 #include <event2/event.h>
-#include <time.h>
 
 #include "runtime.h"
 
@@ -12,26 +11,10 @@ static struct timeval timeval_of(int64_t ns) {
 
 /* ---- with threads: the base's ---- */
 
-static int64_t coarse_tick(void) {
-  struct timespec tick;
-  (void)clock_getres(CLOCK_MONOTONIC_COARSE, &tick);
-  return tick.tv_nsec;
-}
-
-/* The base's clock is a coarse one, behind by up to a tick: without that more a timer would fire
- * early. */
-static struct timeval by_the_base(const tnr_runtime *runtime, int64_t ns) {
-  int64_t later;
-  if (__builtin_add_overflow(ns, runtime->deadlines.tick_ns, &later))
-    later = INT64_MAX;
-  return timeval_of(later);
-}
-
 void tnr_deadlines_init(tnr_runtime *runtime) {
   tnr_deadlines *deadlines = &runtime->deadlines;
   deadlines->ring.next = deadlines->ring.previous = &deadlines->ring;
-  deadlines->tick_ns = coarse_tick();
-  struct timeval usual = by_the_base(runtime, runtime->op_timeout_ns);
+  struct timeval usual = timeval_of(runtime->op_timeout_ns);
   if (runtime->op_timeout_ns > 0 && runtime->mode == TNR_THREADS)
     deadlines->usual = event_base_init_common_timeout(runtime->base, &usual);
 }
@@ -46,7 +29,7 @@ static bool is_usual(const tnr_runtime *runtime, int64_t left) {
 
 static bool add_timer(const tnr_runtime *runtime, struct event *event, int64_t at) {
   int64_t left = at - tnr_now_ns();
-  struct timeval own = by_the_base(runtime, left > 0 ? left : 0);
+  struct timeval own = timeval_of(left > 0 ? left : 0);
   return event_add(event, is_usual(runtime, left) ? runtime->deadlines.usual : &own) == 0;
 }
 

@@ -20,14 +20,13 @@ typedef struct tnr_deadline {
 typedef struct tnr_deadlines {
   tnr_deadline ring;           /* of its links only */
   const struct timeval *usual; /* immutable after create; NULL: none */
-  int64_t tick_ns;             /* immutable after create: how coarse the base's clock is */
 } tnr_deadlines;
 
 /* Once there is a base, and before it runs. */
 void tnr_deadlines_init(tnr_runtime *runtime);
 
-/* From now on `event` becomes active, once, at that time or shortly after, with EV_TIMEOUT. False
- * when out of memory. */
+/* `event` becomes active, once, at about that time: the base's clock is a coarse one, that is
+ * behind by some ms, so that it may be early. False when out of memory. */
 bool tnr_deadline_start(tnr_runtime *runtime, tnr_deadline *deadline, struct event *event,
                         int64_t at);
 

@@ -134,24 +134,25 @@ void tnr_group_enter(tnr_group *group, tnr_held_terms *held) {
   }
 }
 
-static void count_end(tnr_group *group, const tnr_held_terms *held) {
-  const tnr_error *error = tnr_future_get_error(held->future);
-  if (!is_op(held))
-    return;
-  tnr_count(!error                                   ? &group->completed
-            : tnr_error_code(error) == TNR_ECANCELED ? &group->canceled
-                                                     : &group->failed);
+static _Atomic uint64_t *counter_of(tnr_group *group, const tnr_error *error) {
+  if (!error)
+    return &group->completed;
+  return tnr_error_code(error) == TNR_ECANCELED ? &group->canceled : &group->failed;
+}
+
+void tnr_group_count_end(tnr_group *group, tnr_future *future) {
+  const tnr_error *error = tnr_future_get_error(future);
+  for (; group; group = group->parent)
+    tnr_count(counter_of(group, error));
 }
 
 static void tell_done(const tnr_group *group);
 
 void tnr_group_leave(tnr_group *group, tnr_held_terms *held) {
   unlink_member(held);
-  for (; group; group = group->parent) {
-    count_end(group, held);
+  for (; group; group = group->parent)
     if (--group->open == 0)
       tell_done(group);
-  }
 }
 
 /* ---- waiting for the end ---- */

@@ -32,8 +32,10 @@ struct tnr_group {
   _Atomic uint64_t queued, running;
 };
 
-/* Dispatcher: what holds these terms is in flight from now on; is complete. */
+/* Dispatcher: what holds these terms is in flight from now on; is about to complete, an op; is
+ * complete. */
 void tnr_group_enter(tnr_group *group, tnr_held_terms *held);
+void tnr_group_count_end(tnr_group *group, tnr_future *op);
 void tnr_group_leave(tnr_group *group, tnr_held_terms *held);
 
 #endif

@@ -255,19 +255,21 @@ static int64_t count(tnr_mailbox *mailbox) {
 /* ---- without threads: turning the crank for what is to come ---- */
 
 /* An edge of its own each time. */
-static void call(tnr_watcher *watcher, bool work) {
+static void call(tnr_watcher *watcher, bool work, int64_t next) {
   tnr_mailbox *mailbox = (tnr_mailbox *)((char *)watcher - offsetof(tnr_mailbox, watcher));
   pthread_mutex_lock(&mailbox->lock);
   if (work && !mailbox->called)
     write_fd(mailbox);
   mailbox->called = work;
   lower_fd(mailbox);
+  tnr_alarm_set(&mailbox->alarm, next);
   pthread_mutex_unlock(&mailbox->lock);
 }
 
 static void forget_call(tnr_mailbox *mailbox) {
   pthread_mutex_lock(&mailbox->lock);
   mailbox->called = false;
+  tnr_alarm_set(&mailbox->alarm, INT64_MAX);
   pthread_mutex_unlock(&mailbox->lock);
 }
 
@@ -361,6 +363,15 @@ static tnr_status raise_at_create(tnr_status status, const char *reason) {
   return tnr_error_raise(status, "mailbox_create: %s", reason);
 }
 
+static bool make_alarm(tnr_mailbox *mailbox) {
+  if (mailbox->runtime->mode == TNR_THREADS)
+    return true;
+  if (tnr_alarm_init(&mailbox->alarm, mailbox->fd))
+    return true;
+  raise_at_create(TNR_ESYSTEM, strerror(errno));
+  return false;
+}
+
 tnr_mailbox *tnr_mailbox_create(tnr_runtime *runtime) {
   if (!runtime && !(runtime = tnr_default_runtime()))
     return NULL;
@@ -382,13 +393,20 @@ tnr_mailbox *tnr_mailbox_create(tnr_runtime *runtime) {
   tnr_mailbox_init(mailbox, runtime, fd);
   tnr_object_init(&mailbox->object, &mailbox_class, 1);
   mailbox->watcher.tell = call;
+  if (!make_alarm(mailbox)) {
+    close(fd);
+    tnr_object_release(&mailbox->object);
+    return NULL;
+  }
   if (runtime->mode != TNR_THREADS)
     tnr_crank_watch(runtime, &mailbox->watcher);
   return mailbox;
 }
 
 int tnr_mailbox_fd(const tnr_mailbox *mailbox) {
-  return mailbox ? mailbox->fd : -1;
+  if (!mailbox)
+    return -1;
+  return mailbox->runtime->mode == TNR_THREADS ? mailbox->fd : mailbox->alarm.fd;
 }
 
 static bool is_dispatching(const tnr_mailbox *mailbox) {
@@ -449,8 +467,10 @@ tnr_status tnr_mailbox_destroy(tnr_mailbox *mailbox) {
   if (status != TNR_OK)
     return status;
   drain(mailbox);
-  if (mailbox->runtime->mode != TNR_THREADS)
+  if (mailbox->runtime->mode != TNR_THREADS) {
     tnr_crank_unwatch(mailbox->runtime, &mailbox->watcher);
+    tnr_alarm_finish(&mailbox->alarm);
+  }
   close(mailbox->fd);
   tnr_object_release(&mailbox->object);
   return TNR_OK;

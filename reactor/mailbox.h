@@ -8,6 +8,7 @@
 #include <tenor/mailbox.h>
 
 #include "../devices/object.h"
+#include "alarm.h"
 #include "crank.h"
 
 /* A letter is embedded in what it is about, and is in one list at most. `deliver` is called once,
@@ -35,6 +36,7 @@ struct tnr_mailbox {
   bool closed;             /* guarded by lock: takes no announcement, the dispatcher's no letter */
   pthread_cond_t progress; /* destroy sleeps, whoever brings a letter or withdraws one wakes */
   tnr_watcher watcher;     /* the crank's, where there are no threads */
+  tnr_alarm alarm;         /* guarded by lock: where there are no threads, for the next deadline */
 
   /* atomic: letters that have been put in since somebody last looked, the newest first, or
    * TNR_MAILBOX_CLOSED; taken over with the lock held. On a cache line of its own: many write it.

@@ -144,10 +144,30 @@ static inline tnr_site tnr_op_site(const tnr_op *op) {
   return (tnr_site){op->file, op->line};
 }
 
+static inline bool tnr_op_has_failed(tnr_op *op) {
+  /* acquire: pairs with tnr_future_set_error */
+  return atomic_load_explicit(&op->future.error, memory_order_acquire) != NULL;
+}
+
+/* The outputs of an op that is created. */
+static inline int tnr_op_output_count(const tnr_op *op) {
+  const tnr_object *result = op->future.result;
+  return !result ? 0 : op->future.tuple ? ((const tnr_tuple *)result)->count : 1;
+}
+
+static inline tnr_tensor *tnr_op_output(const tnr_op *op, int index) {
+  tnr_object *result = op->future.result;
+  return op->future.tuple ? ((tnr_tuple *)result)->tensors[index] : (tnr_tensor *)result;
+}
+
+/* The first mesh of its inputs that is known and not the host's; NULL: none is. Any thread. */
+const tnr_mesh *tnr_op_known_mesh(const tnr_op *op);
+
 /* The dispatcher's: something that an input waited for has passed. */
 void tnr_op_input_ready(tnr_waiter *waiter);
 
-/* ---- The journey, in order; each named after who performs it. ---- */
+/* ---- The journey, in order; each named after who performs it. What the dispatcher does is in
+ * stage.c, what workers do in run.c. ---- */
 
 /* Any thread: a new op with two references, the caller's, and the dispatcher's until it is
  * complete. Takes references of its own to the inputs. NULL with tnr_error() when out of memory.
@@ -200,10 +220,6 @@ int64_t tnr_op_since(tnr_op *op);
 
 /* Any thread that makes a plain call: validates, infers and makes the outputs at once. */
 tnr_status tnr_op_create_now(tnr_op *op) TNR_MUST_USE;
-
-/* The outputs of an op that is created. */
-int tnr_op_output_count(const tnr_op *op);
-tnr_tensor *tnr_op_output(const tnr_op *op, int index);
 
 /* Any thread: gives the op this error, made from the fault and what is known of the inputs. */
 void tnr_op_fail(tnr_op *op, const tnr_fault *fault);

@@ -181,7 +181,7 @@ tnr_error *tnr_terms_expire(tnr_held_terms *held) {
   /* relaxed: a worker that begins it at this moment is as good as one that began before */
   if (atomic_load_explicit(&held->phase, memory_order_relaxed) == TNR_PHASE_RUNNING)
     return NULL;
-  return late(held);
+  return meet_deadline(held, held->deadline.event); /* once more if the timer was early */
 }
 
 /* ---- in flight: dispatcher ---- */
@@ -216,14 +216,19 @@ void tnr_terms_started(tnr_held_terms *held) {
   }
 }
 
-void tnr_terms_end(tnr_held_terms *held) {
-  tnr_deadline_stop(&held->deadline);
+void tnr_terms_count_end(tnr_held_terms *held) {
   uint8_t phase = atomic_exchange_explicit(&held->phase, TNR_PHASE_OVER, memory_order_relaxed);
   for (tnr_group *group = held->group; group; group = group->parent)
     if (phase == TNR_PHASE_QUEUED)
       atomic_fetch_sub_explicit(&group->queued, 1, memory_order_relaxed);
     else if (phase == TNR_PHASE_RUNNING)
       atomic_fetch_sub_explicit(&group->running, 1, memory_order_relaxed);
+  if (held->group)
+    tnr_group_count_end(held->group, held->future);
+}
+
+void tnr_terms_end(tnr_held_terms *held) {
+  tnr_deadline_stop(&held->deadline);
   if (held->group)
     tnr_group_leave(held->group, held);
 }

@@ -63,11 +63,15 @@ tnr_error *tnr_terms_arrive(tnr_held_terms *held, struct event *timer);
 /* It is on a device's queue. */
 void tnr_terms_launched(tnr_held_terms *held);
 
-/* Its timer has fired. NULL when it runs already; else its error, a reference. */
+/* Its timer has fired. NULL when it runs already, or the timer was early and has been started
+ * again; else its error, a reference. */
 tnr_error *tnr_terms_expire(tnr_held_terms *held);
 
 /* Until when it has to start: CLOCK_MONOTONIC, ns; INT64_MAX: whenever. */
 int64_t tnr_terms_deadline(const tnr_held_terms *held);
+
+/* It is about to complete: it counts as such before anybody hears of it. */
+void tnr_terms_count_end(tnr_held_terms *held);
 
 /* It is complete. */
 void tnr_terms_end(tnr_held_terms *held);

@@ -74,6 +74,10 @@ static void run_items(tnr_runtime *runtime, int device, uint32_t limit) {
 static void run_one(tnr_runtime *runtime, int device) {
   tnr_worker *worker = worker_at(runtime, device);
   tnr_op_item item = (tnr_op_item)tnr_worker_peek(worker);
+  if (tnr_op_has_failed(tnr_op_item_op(item))) { /* ended early: it is not run */
+    run_items(runtime, device, 1);
+    return;
+  }
   tnr_record_start(&runtime->lanes[device], item);
   run_items(runtime, device, 1);
   if (worker->asleep_until)

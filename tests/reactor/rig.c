@@ -253,7 +253,7 @@ void rig_close_gate(void) {
 }
 
 void rig_await_held(int count) {
-  check_needs_threads();
+  assert_int_equal(check_mode(), TNR_THREADS);
   rig_await(&held, count);
 }
 
@@ -324,8 +324,11 @@ void rig_step_also(tnr_runtime *runtime) {
   newest = runtime;
 }
 
-/* Without threads it is this one that gets on with it. */
-static bool step_runtimes(void) {
+void rig_await_turn(tnr_runtime *runtime) {
+  assert_number(rig_plus_one(tnr_to_async(rig_tensor(rig_cpu(runtime, 3), 1))), 2);
+}
+
+bool rig_step(void) {
   bool stepped = tnr_runtime_step(newest);
   return tnr_runtime_step(of_test) || stepped;
 }
@@ -337,7 +340,7 @@ void rig_check_await(atomic_int *counter, int count, const char *name, const cha
       print_error("%s is %d after a minute, not %d\n", name, atomic_load(counter), count);
       _fail(file, line);
     }
-    if (!step_runtimes())
+    if (!rig_step())
       rig_sleep_ms(1);
   }
 }

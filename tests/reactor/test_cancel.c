@@ -57,6 +57,7 @@ static void a_queued_op_ends_at_once(void **state) {
   assert_null(tnr_get(f));
   assert_ptr_equal(tnr_error(), error);
   assert_false(tnr_passed(held, TNR_COMPLETE));
+  rig_await_turn(*state);
   rig_open_gate();
   assert_number(held, 1);
   assert_ok(tnr_synchronize_device(rig_cpu(*state, 0)));
@@ -159,6 +160,7 @@ static void what_only_it_needed_is_not_run(void **state) {
   assert_ok(tnr_scope_close());
   assert_ok(tnr_cancel(last));
   assert_canceled(last);
+  rig_await_turn(*state);
   rig_open_gate();
   assert_ok(tnr_synchronize_device(rig_cpu(*state, 0)));
   assert_int_equal(ran, 0);
@@ -185,6 +187,7 @@ static void what_somebody_else_needs_is_run(void **state) {
     assert_ok(tnr_cancel(f[i]));
   for (int i = 0; i < 5; i++)
     assert_canceled(f[i]);
+  rig_await_turn(*state);
   rig_open_gate();
   rig_await_log(1);
   assert_int_equal(rig_log_at(0).code, TNR_OK);
@@ -207,6 +210,7 @@ static void what_two_need_is_run_until_both_are_cancelled(void **state) {
   assert_canceled(c);
   assert_ok(tnr_cancel(b));
   assert_canceled(b);
+  rig_await_turn(*state);
   rig_open_gate();
   assert_ok(tnr_synchronize_device(rig_cpu(*state, 0)));
   assert_int_equal(ran, 0);
@@ -225,6 +229,7 @@ static void a_plain_calls_result_counts_as_a_handle(void **state) {
   assert_canceled(b);
   float data[RIG_ELEMENTS];
   assert_fails(tnr_tensor_read(a, data, sizeof data), TNR_ECANCELED);
+  rig_await_turn(*state);
   rig_open_gate();
   assert_number(kept, 1);
   assert_int_equal(ran, 1);
@@ -258,6 +263,7 @@ static void a_tuple_ends_with_its_only_element(void **state) {
   assert_ok(tnr_scope_close());
   assert_ok(tnr_cancel(element));
   assert_canceled(element);
+  rig_await_turn(*state);
   rig_open_gate();
   assert_ok(tnr_synchronize_device(rig_cpu(*state, 0)));
   assert_int_equal(ran, 0);
@@ -272,6 +278,7 @@ static void elements_that_are_inputs_give_up_their_tuple(void **state) {
   assert_ok(tnr_scope_close());
   assert_ok(tnr_cancel(f));
   assert_canceled(f);
+  rig_await_turn(*state);
   rig_open_gate();
   assert_ok(tnr_synchronize_device(rig_cpu(*state, 0)));
   assert_int_equal(ran, 0);
@@ -288,6 +295,7 @@ static void an_any_of_gives_up_its_members(void **state) {
   assert_canceled(any);
   assert_canceled(behind);
   assert_string_equal(tnr_error_op(tnr_future_error(any)), "any");
+  rig_await_turn(*state);
   rig_open_gate();
   assert_number(kept, 1);
   assert_int_equal(ran, 1);
@@ -305,6 +313,7 @@ static void an_all_of_gives_up_its_members(void **state) {
   assert_ok(tnr_cancel(all));
   assert_canceled(all);
   assert_canceled(tnr_at(all, 0)); /* its members can still be asked for */
+  rig_await_turn(*state);
   rig_open_gate();
   assert_number(tnr_at(all, 3), 1);
   assert_int_equal(ran, 1);
@@ -324,6 +333,7 @@ static void a_source_gives_up_its_tensor(void **state) {
   assert_canceled(a);
   assert_canceled(b);
   assert_canceled(c);
+  rig_await_turn(*state);
   rig_open_gate();
   assert_number(kept, 1);
   assert_ok(tnr_synchronize_device(rig_cpu(*state, 0)));
@@ -386,6 +396,7 @@ static void a_composite_ends_before_its_body_runs(void **state) {
   assert_canceled(f);
   assert_canceled(behind);
   assert_string_equal(tnr_error_op(tnr_future_error(f)), "deferred");
+  rig_await_turn(*state);
   rig_open_gate();
   assert_ok(tnr_synchronize_device(rig_cpu(*state, 0)));
   assert_int_equal(ran, 0);
@@ -436,6 +447,7 @@ static void a_long_queue_ends_at_once_and_needs_no_stack(void **state) {
   assert_ok(tnr_scope_close());
   assert_ok(tnr_cancel(first));
   assert_canceled(f);
+  rig_await_turn(*state);
   rig_open_gate();
   assert_ok(tnr_synchronize_device(rig_cpu(*state, 0)));
   assert_int_equal(ran, 0);
@@ -453,6 +465,7 @@ static void what_a_long_queue_needed_is_not_run(void **state) {
   assert_canceled(f);
   assert_ok(tnr_wait(rig_plus_one(tnr_to_async(rig_tensor(rig_cpu(*state, 1), 1))), TNR_COMPLETE,
                      INT64_MAX));
+  rig_await_turn(*state);
   rig_open_gate();
   assert_ok(tnr_synchronize_device(rig_cpu(*state, 0)));
   assert_int_equal(ran, 0);

@@ -238,7 +238,8 @@ typedef struct watch {
   atomic_bool work; /* and whether that is still so */
 } watch;
 
-static void note_work(tnr_watcher *watcher, bool work) {
+static void note_work(tnr_watcher *watcher, bool work, int64_t next) {
+  (void)next;
   watch *noted = (watch *)watcher;
   atomic_fetch_add(&noted->told, work);
   atomic_store(&noted->work, work);

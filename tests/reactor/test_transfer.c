@@ -157,6 +157,7 @@ static void reading_from_a_device_with_its_own_memory_has_a_limit_too(void **sta
 }
 
 static void a_read_that_gives_up_on_the_copy_writes_nothing(void **state) {
+  check_needs_threads();
   tnr_tensor *there = rig_tensor(rig_sim(*state, 0), 5), *held = rig_hold(there);
   float data[RIG_ELEMENTS] = {-1};
   rig_await_held(1);

@@ -10,7 +10,8 @@ extern "C" {
 #endif
 
 /* What an op passes, in this order. One that fails early or is not run passes only the first and
- * the last; one on several devices is started and ended on each. */
+ * the last; one on several devices is started and ended on each; one that is cancelled while it
+ * runs is complete before it ends. */
 typedef enum tnr_timeline_kind {
   TNR_TIMELINE_SUBMIT = 0, /* the call */
   TNR_TIMELINE_LAUNCH,     /* onto the queues of its devices */
