@@ -772,10 +772,10 @@ static void sample(tnr_runtime *runtime, tnr_tape *tape) {
 void tnr_recording_turn(tnr_runtime *runtime) {
   tnr_recorder *recorder = &runtime->recorder;
   tnr_tape *tape = tape_here(recorder);
-  if (!tape || tape->now < recorder->next_sample)
+  if (!tape || tape->now < tape->next_sample)
     return;
   tnr_tape_look(tape, &recorder->ticker);
-  recorder->next_sample = tape->now + tnr_ticker_from_ns(&recorder->ticker, SAMPLE_NS);
+  tape->next_sample = tape->now + tnr_ticker_from_ns(&recorder->ticker, SAMPLE_NS);
   sample(runtime, tape);
 }
 

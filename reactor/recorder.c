@@ -201,7 +201,6 @@ static void begin(tnr_recorder *recorder) {
   /* relaxed: the release of `on` makes it visible; a hook that is late may see either */
   atomic_store_explicit(&recorder->serial, serial > before ? serial : before + 1,
                         memory_order_relaxed);
-  recorder->next_sample = 0;
   atomic_store_explicit(&recorder->strangers, 0, memory_order_relaxed);
   for (int i = 0; i < recorder->tape_count; i++)
     tnr_tape_forget(&recorder->tapes[i]);

@@ -27,7 +27,6 @@ struct tnr_recorder {
 
   _Alignas(64) _Atomic uint32_t ids; /* atomic: the last number of an op that a thread has taken */
   _Atomic uint64_t strangers;        /* atomic: records of threads that found no tape free */
-  uint64_t next_sample;              /* dispatcher only: ticks */
 
   pthread_mutex_t lock;
   tnr_scribe scribe;

@@ -106,8 +106,10 @@ void tnr_tape_adopt(tnr_tape *tape, const tnr_tape_writer *writer, int64_t recor
     (void)atomic_load_explicit(&tape->chunk->written, memory_order_acquire);
   tape->writer = *writer;
   tape->seen = 0;
-  if (tape->recording != recording)
+  if (tape->recording != recording) {
     tape->progress = TNR_TAPE_IDLE;
+    tape->next_sample = 0;
+  }
   tnr_tape_look(tape, ticker);
   if (tape->recording != recording || !tape->chunk)
     tape->end = tape->at; /* no room */

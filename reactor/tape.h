@@ -85,6 +85,7 @@ typedef struct tnr_tape {
   void *plan;                /* a worker's: of the op that it runs now; NULL: none, or not yet */
   uint64_t began, executing; /* a worker's: ticks, of the op that it runs now */
   uint64_t misses;           /* a worker's: of its program cache, when that op began */
+  uint64_t next_sample;      /* the dispatcher's: ticks, when it looks at the counters again */
   tnr_tape_writer writer;
   tnr_tape_site sites[TNR_TAPE_SITES];
   tnr_tape_group groups[TNR_TAPE_GROUPS];
