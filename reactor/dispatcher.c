@@ -150,6 +150,7 @@ static void take_mail(tnr_runtime *runtime) {
 
 /* Completion events fire: callbacks run, dependents are resolved. */
 void tnr_dispatcher_fire(tnr_runtime *runtime) {
+  runtime->latency.fresh = true;
   (void)event_base_loop(runtime->base, EVLOOP_ONCE | EVLOOP_NONBLOCK);
 }
 

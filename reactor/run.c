@@ -325,6 +325,7 @@ void tnr_op_run(tnr_lane *lane, tnr_op_item item) {
 
   /* ---- signal ---- */
   tnr_record_ran(lane, item);
+  tnr_count(&lane->device->items_done);
   tnr_worker_give_back(worker, (void *)item);
   if (slow)
     tnr_worker_flush(worker);

@@ -13,6 +13,7 @@
 #include "deadline.h"
 #include "inbox.h"
 #include "lane.h"
+#include "latency.h"
 #include "mailbox.h"
 #include "op.h"
 #include "promise.h"
@@ -76,6 +77,7 @@ struct tnr_runtime {
   /* atomic, relaxed: written by the dispatcher alone, read by whoever asks */
   _Atomic uint64_t submitted, completed, failed;
 
+  tnr_latency latency;
   tnr_recorder recorder;
 };
 

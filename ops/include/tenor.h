@@ -13,6 +13,7 @@
 #include <tenor/request.h>
 #include <tenor/runtime.h>
 #include <tenor/scope.h>
+#include <tenor/stats.h>
 #include <tenor/tensor.h>
 #include <tenor/trace.h>
 #include <tenor/transfer.h>
