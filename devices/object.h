@@ -13,6 +13,8 @@ typedef struct tnr_class {
   const char *name;
   void (*destroy)(tnr_object *object); /* any thread; the last reference is gone */
   const void *manners;                 /* the reactor's; NULL where it has none */
+  int number_at; /* bytes from the object to a uint32_t: the number that recordings know it by, 0:
+                  * none is known; immutable once others know the object. 0: it has none */
 } tnr_class;
 
 struct tnr_object {
@@ -25,6 +27,11 @@ static inline void tnr_object_init(tnr_object *object, const tnr_class *class, u
   object->class = class;
   atomic_init(&object->refs, refs);
   object->given_up = 0;
+}
+
+/* Where its number stands; its class has one. */
+static inline uint32_t *tnr_object_number(tnr_object *object) {
+  return (uint32_t *)((char *)object + object->class->number_at);
 }
 
 static inline uint32_t tnr_object_refs(const tnr_object *object) {

@@ -51,6 +51,7 @@ struct tnr_tensor {
   tnr_storage *part;    /* what parts points to where there is one */
   tnr_storage own;      /* used by the first part unless storage is shared */
   int32_t shard_dim;    /* immutable after create; -1: not sharded */
+  uint32_t number;      /* see tnr_class: of the op that made it */
   tnr_desc desc;        /* immutable after create; the whole tensor */
 };
 
@@ -65,6 +66,7 @@ struct tnr_tuple {
   tnr_object object;
   tnr_machine *machine;  /* immutable after create */
   int count;             /* immutable after create */
+  uint32_t number;       /* see tnr_class: of the op that made it */
   tnr_tensor *tensors[]; /* [count]; immutable after create; retained */
 };
 

@@ -91,7 +91,8 @@ static void tensor_destroy(tnr_object *object) {
     tnr_pool_free(objects, tensor, sizeof *tensor);
 }
 
-const tnr_class tnr_tensor_class = {.name = "tensor", .destroy = tensor_destroy};
+const tnr_class tnr_tensor_class = {
+    .name = "tensor", .destroy = tensor_destroy, .number_at = offsetof(tnr_tensor, number)};
 
 static tnr_status no_memory(const tnr_device *device, size_t bytes, tnr_fault *fault) {
   return tnr_fail(fault, TNR_ENOMEM, "out of memory on %s for a tensor of %zu bytes", device->name,
@@ -107,6 +108,7 @@ static tnr_tensor *tensor_shell(const tnr_mesh *mesh, int shard_dim, const tnr_d
   tnr_object_init(&tensor->object, &tnr_tensor_class, 1);
   tensor->desc = *desc;
   tensor->shard_dim = shard_dim;
+  tensor->number = 0;
   tensor->mesh = mesh;
   tensor->part = NULL;
   tensor->parts = &tensor->part;
@@ -277,7 +279,8 @@ static void tuple_destroy(tnr_object *object) {
   tnr_pool_free(&tuple->machine->objects, tuple, tuple_bytes(tuple->count));
 }
 
-const tnr_class tnr_tuple_class = {.name = "tuple", .destroy = tuple_destroy};
+const tnr_class tnr_tuple_class = {
+    .name = "tuple", .destroy = tuple_destroy, .number_at = offsetof(tnr_tuple, number)};
 
 tnr_tuple *tnr_tuple_new(tnr_machine *machine, tnr_tensor *const *tensors, int count) {
   tnr_tuple *tuple = tnr_pool_alloc(&machine->objects, tuple_bytes(count));
@@ -286,6 +289,7 @@ tnr_tuple *tnr_tuple_new(tnr_machine *machine, tnr_tensor *const *tensors, int c
   tnr_object_init(&tuple->object, &tnr_tuple_class, 1);
   tuple->machine = machine;
   tuple->count = count;
+  tuple->number = 0;
   memcpy(tuple->tensors, tensors, (size_t)count * sizeof *tensors);
   return tuple;
 }

@@ -6,12 +6,20 @@
 #include "dispatcher.h"
 #include "error.h"
 #include "in_flight.h"
+#include "record.h"
 #include "scope.h"
 #include "source.h"
 #include "terms.h"
 #include "thread.h"
 
 static const tnr_value none = {TNR_VALUE_NONE, NULL};
+
+/* One call of a composite. */
+typedef struct invocation {
+  tnr_runtime *runtime;
+  tnr_site site;
+  uint32_t number; /* in a recording; 0: none */
+} invocation;
 
 /* ---- running a body ---- */
 
@@ -60,20 +68,22 @@ static tnr_value check_result(const tnr_composite_def *def, tnr_site site, tnr_v
 
 /* In a scope of its own; the result is the caller's, or the outer scope's. `async`: a plain result
  * becomes a future. */
-static tnr_value run_body(const tnr_composite_def *def, tnr_site site, const tnr_value *in,
+static tnr_value run_body(const tnr_composite_def *def, const invocation *of, const tnr_value *in,
                           int in_count, const void *attrs, bool async) {
   tnr_thread *thread = tnr_thread_here();
   const tnr_frame *outer = thread->frame;
-  tnr_frame frame = {def->name, outer ? outer->site : site};
+  tnr_frame frame = {def->name, outer ? outer->site : of->site, of->number};
   if (tnr_scope_open() != TNR_OK)
     return none;
+  uint64_t since = tnr_record_now(of->runtime);
   thread->frame = &frame;
   tnr_value value = def->body(in, in_count, attrs);
   thread->frame = outer;
+  tnr_record_body(of->runtime, of->number, since);
   if (value.kind == TNR_VALUE_NONE)
-    explain_nothing(def, site, in, in_count);
+    explain_nothing(def, of->site, in, in_count);
   else
-    value = check_result(def, site, value, async);
+    value = check_result(def, of->site, value, async);
   return tnr_scope_close_keeping(value.handle) ? value : none;
 }
 
@@ -90,6 +100,7 @@ typedef struct awaited {
 /* The future of a composite whose body runs later. */
 struct deferred {
   tnr_future future;
+  uint32_t number; /* see tnr_class; unset where future.numbered is false */
   tnr_message message, created, canceled;
   tnr_pending pending;
   tnr_epoch *epoch;             /* dispatcher only: what tnr_synchronize_device counts it in */
@@ -163,7 +174,8 @@ static void deferred_describe(tnr_future *future, tnr_description *out) {
 }
 
 static const tnr_manners deferred_manners = {deferred_cancel, deferred_own_refs, deferred_describe};
-static const tnr_class deferred_class = {"future", deferred_destroy, &deferred_manners};
+static const tnr_class deferred_class = {"future", deferred_destroy, &deferred_manners,
+                                         offsetof(deferred, number)};
 
 /* One that was abroad is back. False: it has ended meanwhile, and may be gone. */
 static bool is_back(deferred *made) {
@@ -198,6 +210,7 @@ static void finish(deferred *made, tnr_error *error) {
   if (error)
     tnr_future_set_error(&made->future, error);
   tnr_pending_remove(&made->pending);
+  tnr_record_settled(&made->future);
   tnr_future_complete(&made->future);
   error = tnr_future_get_error(&made->future);
   if (error && tnr_is_cancellation(runtime, error))
@@ -297,8 +310,9 @@ static tnr_value run_deferred(deferred *made) {
     in[i] = made->in[i].value;
   tnr_error_clear();
   runtime->in_body = true;
+  const invocation of = {runtime, made->site, tnr_future_number(&made->future)};
   tnr_terms_enter(&terms, &made->future, made->future.has_terms ? &made->terms : NULL);
-  tnr_value value = run_body(made->def, made->site, in, made->count, made->in + made->count, true);
+  tnr_value value = run_body(made->def, &of, in, made->count, made->in + made->count, true);
   tnr_terms_leave(&terms);
   runtime->in_body = false;
   free(in);
@@ -434,21 +448,22 @@ static tnr_status hold_terms(deferred *made) {
   return status;
 }
 
-static tnr_value defer(tnr_runtime *runtime, const tnr_composite_def *def, tnr_site site,
-                       const tnr_value *in, int count, const void *attrs) {
+static tnr_value defer(const invocation *of, const tnr_composite_def *def, const tnr_value *in,
+                       int count, const void *attrs) {
   const tnr_frame *frame = tnr_thread_here()->frame;
-  deferred *made = deferred_new(runtime, def, frame ? frame->site : site, in, count, attrs);
+  deferred *made = deferred_new(of->runtime, def, frame ? frame->site : of->site, in, count, attrs);
   if (!made)
     return none;
+  tnr_future_set_number(&made->future, of->number);
   if (hold_terms(made) != TNR_OK) {
     abandon(made);
     return none;
   }
-  tnr_status status = tnr_dispatcher_put_message(runtime, &made->message);
+  tnr_status status = tnr_dispatcher_put_message(of->runtime, &made->message);
   if (status == TNR_OK)
     return tnr_value_adopt(tnr_future_value(&made->future));
   abandon(made);
-  tnr_error_raise_at(def->name, site, status, "%s", tnr_dispatcher_refusal(status));
+  tnr_error_raise_at(def->name, of->site, status, "%s", tnr_dispatcher_refusal(status));
   return none;
 }
 
@@ -471,9 +486,11 @@ static bool has_to_wait(const tnr_composite_def *def, const tnr_value *in, int c
 
 static tnr_value call(const tnr_composite_def *def, tnr_site site, const tnr_value *in, int count,
                       const void *attrs, const tnr_arguments *arguments) {
+  tnr_runtime *runtime = arguments->runtime;
+  const invocation of = {runtime, site, tnr_record_composite(runtime, def->name, site, in, count)};
   if (has_to_wait(def, in, count))
-    return defer(arguments->runtime, def, site, in, count, attrs);
-  return run_body(def, site, in, count, attrs, arguments->async);
+    return defer(&of, def, in, count, attrs);
+  return run_body(def, &of, in, count, attrs, arguments->async);
 }
 
 static tnr_value call_with_zeros(const tnr_composite_def *def, tnr_site site, const tnr_value *in,

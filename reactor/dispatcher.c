@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "cancel.h"
+#include "record.h"
 #include "thread.h"
 
 /* How much of each queue one turn takes: what is touched twice in a turn is still in the cache
@@ -20,11 +21,13 @@ static void write_wake_fd(tnr_runtime *runtime) {
   uint64_t one = 1;
   /* relaxed: a counter */
   atomic_fetch_add_explicit(&runtime->wakes, 1, memory_order_relaxed);
+  tnr_record_wake(runtime, NULL);
   while (write(runtime->wake_fd, &one, sizeof one) == -1 && errno == EINTR) {
   }
 }
 
 void tnr_dispatcher_wake(void *runtime) {
+  tnr_record_signal(runtime);
   if (tnr_parker_claim(&((tnr_runtime *)runtime)->sleep))
     write_wake_fd(runtime);
 }
@@ -94,6 +97,8 @@ tnr_status tnr_dispatcher_put_always(tnr_runtime *runtime, tnr_message *message)
 static void take_signals_of(tnr_lane *lane, int limit) {
   tnr_worker *worker = &lane->device->worker;
   uint32_t waiting = tnr_ring_look(&worker->done);
+  if (waiting > 0)
+    tnr_record_batch(lane->device->machine->runtime);
   for (int taken = 0; waiting > 0 && taken < limit; waiting--, taken++) {
     tnr_op_item_prefetch(tnr_ring_peek(&worker->done, PREFETCH_AHEAD));
     tnr_op_take_signal(lane, (tnr_op_item)tnr_ring_pop(&worker->done));
@@ -116,6 +121,8 @@ static bool take_submission(tnr_runtime *runtime) {
   uintptr_t item = tnr_inbox_next(&runtime->inbox);
   if (!item)
     return false;
+  if (runtime->inbox.taken_at == 1) /* the first of those just taken over */
+    tnr_record_batch(runtime);
   prefetch_submission(tnr_inbox_ahead(&runtime->inbox, PREFETCH_AHEAD));
   if (item & 1)
     ((tnr_message *)(item - 1))->handle((tnr_message *)(item - 1));
@@ -135,8 +142,10 @@ static bool take_submissions(tnr_runtime *runtime) {
 
 /* any thread → dispatcher: what waited for what had passed already, and other letters. */
 static void take_mail(tnr_runtime *runtime) {
-  if (tnr_mailbox_has_letters(&runtime->mail))
-    (void)tnr_mailbox_deliver(&runtime->mail, LETTERS_A_TURN, INT64_MAX);
+  if (!tnr_mailbox_has_letters(&runtime->mail))
+    return;
+  tnr_record_batch(runtime);
+  (void)tnr_mailbox_deliver(&runtime->mail, LETTERS_A_TURN, INT64_MAX);
 }
 
 bool tnr_dispatcher_has_events(const tnr_runtime *runtime) {
@@ -146,6 +155,7 @@ bool tnr_dispatcher_has_events(const tnr_runtime *runtime) {
 /* Completion events fire: callbacks run, dependents are resolved. The base fires those of one
  * priority at a time; the others have their turn, too, however many of a higher one there are. */
 void tnr_dispatcher_fire(tnr_runtime *runtime) {
+  runtime->latency.fresh = true;
   (void)event_base_loop(runtime->base, EVLOOP_ONCE | EVLOOP_NONBLOCK);
   for (int level = 1; level < TNR_LEVELS && tnr_dispatcher_has_events(runtime); level++)
     (void)event_base_loop(runtime->base, EVLOOP_ONCE | EVLOOP_NONBLOCK);
@@ -220,9 +230,13 @@ bool tnr_dispatcher_is_over(tnr_runtime *runtime) {
 
 /* Sleeps in the event base until there is something to do. */
 void tnr_dispatcher_rest(tnr_runtime *runtime) {
-  if (runtime->sweep || tnr_dispatcher_has_events(runtime) || has_signals(runtime) ||
-      find_work_soon(runtime))
+  if (runtime->sweep || tnr_dispatcher_has_events(runtime) || has_signals(runtime))
     return;
+  uint64_t since = tnr_record_now(runtime);
+  if (find_work_soon(runtime)) {
+    tnr_record_rest(runtime, TNR_TRACE_LOOKED, since);
+    return;
+  }
   tnr_parker_prepare(&runtime->sleep);
   if (!tnr_dispatcher_is_over(runtime) && tnr_inbox_sleep(&runtime->inbox)) {
     if (!has_signals(runtime) && !tnr_dispatcher_has_events(runtime) &&
@@ -231,6 +245,7 @@ void tnr_dispatcher_rest(tnr_runtime *runtime) {
     tnr_inbox_awake(&runtime->inbox);
   }
   tnr_parker_cancel(&runtime->sleep);
+  tnr_record_rest(runtime, TNR_TRACE_SLEPT, since);
 }
 
 static void on_wake(evutil_socket_t fd, short what, void *user) {
@@ -242,6 +257,7 @@ static void on_wake(evutil_socket_t fd, short what, void *user) {
 }
 
 bool tnr_dispatcher_turn(tnr_runtime *runtime) {
+  tnr_record_turn(runtime);
   take_signals(runtime);
   take_mail(runtime);
   bool more = take_submissions(runtime);

@@ -40,7 +40,8 @@ static void element_describe(tnr_future *future, tnr_description *out) {
 }
 
 static const tnr_manners element_manners = {element_cancel, element_own_refs, element_describe};
-const tnr_class tnr_element_class = {"future", element_destroy, &element_manners};
+const tnr_class tnr_element_class = {
+    .name = "future", .destroy = element_destroy, .manners = &element_manners};
 
 static tnr_future *element_new(tnr_future *tuple, int index, tnr_site site) {
   tnr_element *element = tnr_pool_alloc(&tuple->runtime->machine.objects, sizeof *element);

@@ -59,6 +59,7 @@ struct tnr_future {
   bool tuple : 1;                 /* immutable after create: the result is a tuple */
   bool has_terms : 1; /* immutable after create: it was submitted under terms; see terms.h */
   unsigned level : 2; /* immutable after create: a tnr_level, of the queue that it goes through */
+  bool numbered : 1;  /* immutable after create: it has a number in a recording or timeline */
   bool created_told;  /* dispatcher only: waiters for CREATED have been called */
   bool launched;      /* dispatcher only: waiters for LAUNCHED have been called */
   bool resolved : 1;  /* dispatcher only: of an op: what only the dispatcher writes in it is set */
@@ -113,6 +114,18 @@ static inline bool tnr_future_is_element(const tnr_future *future) {
 /* The future whose moments count: the tuple's for an element. */
 static inline tnr_future *tnr_future_source(tnr_future *future) {
   return tnr_future_is_element(future) ? ((tnr_element *)future)->tuple : future;
+}
+
+/* In a recording or timeline; 0: it has none. */
+static inline uint32_t tnr_future_number(tnr_future *future) {
+  return future->numbered ? *tnr_object_number(&future->object) : 0;
+}
+
+/* Before others know the future, whose class has numbers; 0: none. */
+static inline void tnr_future_set_number(tnr_future *future, uint32_t number) {
+  future->numbered = number != 0;
+  if (number)
+    *tnr_object_number(&future->object) = number;
 }
 
 static inline tnr_future_state tnr_future_get_state(const tnr_future *future) {

@@ -203,7 +203,8 @@ static void done_describe(tnr_future *future, tnr_description *out) {
 }
 
 static const tnr_manners done_manners = {done_cancel, done_own_refs, done_describe};
-static const tnr_class done_class = {"future", done_destroy, &done_manners};
+static const tnr_class done_class = {
+    .name = "future", .destroy = done_destroy, .manners = &done_manners};
 
 static void tell_done(const tnr_group *group) {
   while (group->awaited) {

@@ -7,6 +7,7 @@
 #include "dispatcher.h"
 #include "error.h"
 #include "in_flight.h"
+#include "record.h"
 #include "scope.h"
 #include "source.h"
 #include "thread.h"
@@ -22,6 +23,7 @@ typedef struct member {
 
 typedef struct join {
   tnr_future future;
+  uint32_t number; /* see tnr_class; unset where future.numbered is false */
   tnr_message message;
   int count;                     /* immutable after create */
   int not_created, not_complete; /* dispatcher only: members */
@@ -56,8 +58,8 @@ static void all_describe(tnr_future *future, tnr_description *out);
 static void any_describe(tnr_future *future, tnr_description *out);
 static const tnr_manners all_manners = {all_cancel, join_own_refs, all_describe};
 static const tnr_manners any_manners = {any_cancel, join_own_refs, any_describe};
-const tnr_class tnr_all_class = {"future", join_destroy, &all_manners};
-static const tnr_class any_class = {"future", join_destroy, &any_manners};
+const tnr_class tnr_all_class = {"future", join_destroy, &all_manners, offsetof(join, number)};
+static const tnr_class any_class = {"future", join_destroy, &any_manners, offsetof(join, number)};
 
 int tnr_all_count(const tnr_future *all) {
   return ((const join *)all)->count;
@@ -82,6 +84,7 @@ static void settle(join *made, tnr_error *error) {
   if (error)
     tnr_future_set_error(&made->future, error);
   tnr_pending_remove(&made->pending);
+  tnr_record_settled(&made->future);
   tnr_future_complete(&made->future);
 }
 
@@ -250,6 +253,7 @@ static void give_up_members(join *made) {
 static void any_settled(tnr_message *message) {
   join *made = join_of(message);
   tnr_pending_remove(&made->pending);
+  tnr_record_settled(&made->future);
   tnr_future_complete(&made->future);
   if (made->canceled)
     give_up_members(made);
@@ -340,6 +344,7 @@ static void set_member(join *made, int index, tnr_object *handle) {
 static tnr_future *join_submit(join *made, const char *op, tnr_site site,
                                void (*arrives)(tnr_message *message)) {
   made->message.handle = arrives;
+  tnr_record_join(&made->future, op, site);
   tnr_object_retain(&made->future.object); /* the dispatcher's */
   tnr_status status = tnr_dispatcher_put_message(made->future.runtime, &made->message);
   if (status == TNR_OK)

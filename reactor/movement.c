@@ -141,8 +141,16 @@ bool tnr_movement_is_quick(const tnr_device *device, const tnr_tensor *in) {
   return !device->driver->copy && tnr_tensor_bytes(in) <= QUICK_BYTES;
 }
 
+static void count_copy(tnr_device *device, const tnr_tensor *out, int piece) {
+  uint64_t bytes = out->parts[piece < out->mesh->count ? piece : 0]->bytes;
+  uint64_t before = atomic_load_explicit(&device->copied_bytes, memory_order_relaxed);
+  atomic_store_explicit(&device->copied_bytes, before + bytes, memory_order_relaxed);
+  tnr_count(&device->copies);
+}
+
 tnr_status tnr_movement_run(tnr_device *device, const tnr_tensor *in, tnr_tensor *out, int piece,
                             tnr_fault *fault) {
+  count_copy(device, out, piece);
   return out->shard_dim >= 0 ? cut(device, in, out, piece, fault)
                              : assemble(device, in, out->parts[piece]->memory, fault);
 }

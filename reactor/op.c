@@ -5,9 +5,9 @@
 #include "dispatcher.h"
 #include "error.h"
 #include "operands.h"
+#include "record.h"
 #include "runtime.h"
 #include "thread.h"
-#include "timeline.h"
 
 /* ---- life ---- */
 
@@ -56,7 +56,12 @@ static void describe(tnr_future *future, tnr_description *out) {
 }
 
 static const tnr_manners op_manners = {cancel, own_refs, describe};
-const tnr_class tnr_op_class = {.name = "future", .destroy = op_destroy, .manners = &op_manners};
+const tnr_class tnr_op_class = {
+    .name = "future",
+    .destroy = op_destroy,
+    .manners = &op_manners,
+    .number_at = (int)offsetof(tnr_op, number) - (int)offsetof(tnr_op, future),
+};
 
 const tnr_mesh *tnr_op_known_mesh(const tnr_op *op) {
   for (uint32_t i = 0; i < op->in_count; i++) {
@@ -118,13 +123,12 @@ void tnr_op_give_up(tnr_op *op) {
 }
 
 tnr_status tnr_op_submit(tnr_op *op) {
-  tnr_timeline_note(op, TNR_TIMELINE_SUBMIT, NULL);
+  tnr_record_submit(op);
   tnr_status status = tnr_dispatcher_put_op(op->future.runtime, op);
   if (status == TNR_OK)
     return TNR_OK;
   tnr_error_raise_at(op->def->name, tnr_op_site(op), status, "%s", tnr_dispatcher_refusal(status));
-  tnr_future_set_error(&op->future, (tnr_error *)tnr_error());
-  tnr_timeline_note(op, TNR_TIMELINE_COMPLETE, NULL);
+  tnr_record_refused(op, status);
   tnr_op_give_up(op);
   return status;
 }
@@ -132,6 +136,7 @@ tnr_status tnr_op_submit(tnr_op *op) {
 
 void tnr_op_fail(tnr_op *op, const tnr_fault *fault) {
   tnr_error *error = tnr_future_error_new(&op->future, fault);
+  tnr_record_failed(op, fault);
   tnr_future_set_error(&op->future, error);
   tnr_object_release(tnr_error_object(error));
 }

@@ -64,7 +64,7 @@ struct tnr_op {
   uint8_t parts_left;   /* signals still to come */
   uint8_t stage;        /* a tnr_op_stage */
   _Atomic uint8_t parts_running; /* atomic: parts launched that have not run; where workers wait */
-  uint32_t number;   /* its in the runtime's timeline, else unset; immutable once submitted */
+  uint32_t number;               /* see tnr_class; unset where future.numbered is false */
   tnr_spin creating; /* held by the worker that creates the outputs, where there are several */
 
   _Alignas(64) tnr_future future; /* of its result; outputs also as tensors' producer */

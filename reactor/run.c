@@ -9,6 +9,7 @@
 #include "movement.h"
 #include "operands.h"
 #include "program_run.h"
+#include "record.h"
 #include "recycle.h"
 #include "runtime.h"
 #include "thread.h"
@@ -120,6 +121,16 @@ static tnr_status create_movement(tnr_op *op, tnr_operands *in, tnr_object **out
   return TNR_OK;
 }
 
+/* What uses them later can tell in a recording where they came from. */
+static void number_outputs(const tnr_op *op, tnr_object *result) {
+  if (!op->future.numbered)
+    return;
+  *tnr_object_number(result) = op->number;
+  const tnr_tuple *tuple = (const tnr_tuple *)result;
+  for (int i = 0; op->future.tuple && i < tuple->count; i++)
+    tuple->tensors[i]->number = op->number;
+}
+
 /* `plan` is NULL for movements. True when the dispatcher has to be told. */
 static bool create(tnr_op *op, const tnr_plan *plan, tnr_operands *in) {
   tnr_fault fault;
@@ -131,10 +142,12 @@ static bool create(tnr_op *op, const tnr_plan *plan, tnr_operands *in) {
     return false;
   }
   const tnr_mesh *mesh = plan ? in->tensors[0]->mesh : ((tnr_tensor *)result)->mesh;
+  number_outputs(op, result);
   return tnr_future_create(&op->future, result, mesh);
 }
 
 tnr_status tnr_op_create_now(tnr_op *op) {
+  uint64_t since = tnr_record_plain(op);
   tnr_operands in;
   tnr_fault fault;
   tnr_plan *plan = NULL;
@@ -152,6 +165,7 @@ tnr_status tnr_op_create_now(tnr_op *op) {
     tnr_op_fail(op, &fault);
   tnr_plan_destroy(plan);
   tnr_operands_finish(&in);
+  tnr_record_create(op, since);
   return tnr_op_has_failed(op) ? TNR_EINVAL : TNR_OK;
 }
 
@@ -185,11 +199,14 @@ static bool execute(tnr_lane *lane, tnr_op_item item, tnr_plan *plan, tnr_operan
       plan ? plan->pace != TNR_PLAN_QUICK : !tnr_movement_is_quick(lane->device, in->tensors[0]);
   if (slow && !(plan && tnr_run_is_brief(plan)))
     tnr_worker_flush(&lane->device->worker);
-  if (plan)
+  if (plan) {
+    tnr_record_execute(lane, item, plan, slow);
     status = tnr_run_program(lane, op, tnr_op_item_piece(item), plan, in, &fault);
-  else
+  } else {
+    tnr_record_move(lane, item, in->tensors[0], slow);
     status = tnr_movement_run(lane->device, in->tensors[0], (tnr_tensor *)op->future.result,
                               tnr_op_item_piece(item), &fault);
+  }
   if (status != TNR_OK)
     tnr_op_fail(op, &fault);
   else if (slow)
@@ -252,6 +269,7 @@ void tnr_op_run(tnr_lane *lane, tnr_op_item item) {
     tnr_future_set_error(&op->future, runtime->aborted);
   if (runtime->worker_waits)
     wait_for_others(worker, op);
+  tnr_record_take_up(lane);
   if (op->future.has_terms && !tnr_op_has_failed(op))
     tnr_terms_started(tnr_op_terms(op));
   if (!tnr_op_has_failed(op))
@@ -262,6 +280,8 @@ void tnr_op_run(tnr_lane *lane, tnr_op_item item) {
     atomic_fetch_sub_explicit(&op->parts_running, 1, memory_order_release);
 
   /* ---- signal ---- */
+  tnr_record_ran(lane, item);
+  tnr_count(&lane->device->items_done);
   tnr_worker_give_back(worker, (void *)item);
   if (slow)
     tnr_worker_flush(worker);

@@ -7,7 +7,9 @@
 
 #include "dispatcher.h"
 #include "error.h"
+#include "record.h"
 #include "thread.h"
+#include "trace.h"
 #include "wait.h"
 
 enum { PROGRAM_CACHE_DEFAULT = 1024, DEVICES_MAX = 1024 };
@@ -28,6 +30,7 @@ typedef struct settings {
   int threads_per_device, program_cache;
   int64_t spin_ns, op_timeout_ns;
   bool pin, worker_waits;
+  const tnr_trace_options *trace;
   tnr_mode mode;
   uint64_t seed;
   tnr_timeline timeline;
@@ -82,6 +85,7 @@ static tnr_status settle(const tnr_runtime_options *options, settings *out, tnr_
       .op_timeout_ns = options->op_timeout_ns,
       .pin = options->pin,
       .worker_waits = options->worker_waits,
+      .trace = options->trace,
       .mode = options->mode,
       .seed = options->seed,
       .timeline = {.write = options->timeline, .user = options->timeline_user},
@@ -213,6 +217,14 @@ static tnr_status start_workers(tnr_runtime *runtime, tnr_fault *fault) {
 
 /* ---- life ---- */
 
+static void end_dispatcher(tnr_runtime *runtime) {
+  tnr_dispatcher_close(runtime);
+  if (runtime->mode == TNR_THREADS)
+    tnr_dispatcher_join(runtime);
+  else
+    tnr_crank_run_out(runtime);
+}
+
 static tnr_status start(tnr_runtime *runtime, const settings *set, tnr_fault *fault) {
   runtime->mode = set->mode;
   runtime->spin_ns = set->mode == TNR_THREADS ? set->spin_ns : -1;
@@ -222,6 +234,7 @@ static tnr_status start(tnr_runtime *runtime, const settings *set, tnr_fault *fa
   runtime->inbox.eager = set->mode != TNR_THREADS;
   runtime->timeline = set->timeline;
   pthread_mutex_init(&runtime->timeline.lock, NULL);
+  tnr_trace_prepare(runtime);
   tnr_status status = make_machine(runtime, set, fault);
   if (status != TNR_OK)
     goto no_machine;
@@ -233,7 +246,13 @@ static tnr_status start(tnr_runtime *runtime, const settings *set, tnr_fault *fa
     goto no_workers;
   if ((status = tnr_dispatcher_start(runtime, fault)) != TNR_OK)
     goto no_dispatcher;
+  if ((status = tnr_trace_begin(runtime, set->trace, fault)) != TNR_OK)
+    goto no_trace;
   return TNR_OK;
+no_trace:
+  end_dispatcher(runtime);
+  tnr_dispatcher_finish(runtime);
+  tnr_dispatcher_close_fd(runtime);
 no_dispatcher:
   stop_workers(runtime, runtime->machine.count);
 no_workers:
@@ -254,9 +273,11 @@ tnr_runtime *tnr_runtime_create(const tnr_runtime_options *options) {
   if (runtime) {
     memset(runtime, 0, sizeof *runtime);
     runtime->wake_fd = -1;
+    tnr_recorder_init(&runtime->recorder, runtime);
     tnr_mailbox_init(&runtime->mail, runtime, TNR_MAILBOX_OF_DISPATCHER);
     if (settle(options, &set, &fault) == TNR_OK && start(runtime, &set, &fault) == TNR_OK)
       return runtime;
+    tnr_recorder_finish(&runtime->recorder);
     tnr_mailbox_finish(&runtime->mail);
     free(runtime);
   }
@@ -272,6 +293,7 @@ static void runtime_free(void *user) {
   if (runtime->mode != TNR_THREADS)
     tnr_crank_finish(runtime);
   tnr_machine_finish(&runtime->machine);
+  tnr_recorder_finish(&runtime->recorder);
   pthread_mutex_destroy(&runtime->timeline.lock);
   if (runtime->aborted)
     tnr_object_release(tnr_error_object(runtime->aborted));
@@ -294,17 +316,14 @@ tnr_status tnr_runtime_destroy(tnr_runtime *runtime, tnr_shutdown how) {
     return status;
   if (how == TNR_ABORT)
     set_abort(runtime);
-  tnr_dispatcher_close(runtime);
-  if (runtime->mode == TNR_THREADS)
-    tnr_dispatcher_join(runtime);
-  else
-    tnr_crank_run_out(runtime);
+  end_dispatcher(runtime);
   while (atomic_load(&runtime->dumps) > 0)
     sched_yield();
   stop_workers(runtime, runtime->machine.count);
   tnr_dispatcher_finish(runtime);
+  status = tnr_trace_end(runtime);
   tnr_pool_close(&runtime->machine.objects, runtime_free, runtime);
-  return TNR_OK;
+  return status;
 }
 
 /* ---- the default runtime ---- */
@@ -473,10 +492,14 @@ static tnr_status sync_end(tnr_runtime *runtime, tnr_wait *wait) {
 }
 
 static tnr_status sync_lane(tnr_runtime *runtime, tnr_lane *lane) {
+  uint64_t since = tnr_record_now(runtime);
   tnr_wait *nowhere = sync_begin(runtime, &runtime->nowhere);
   tnr_wait *here = nowhere ? sync_begin(runtime, lane) : NULL;
   tnr_status status = sync_end(runtime, nowhere);
-  return status == TNR_OK ? sync_end(runtime, here) : status;
+  if (status == TNR_OK)
+    status = sync_end(runtime, here);
+  tnr_record_synchronized(runtime, since);
+  return status;
 }
 
 tnr_status tnr_synchronize_device(tnr_device *device) {

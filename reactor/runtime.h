@@ -13,9 +13,11 @@
 #include "deadline.h"
 #include "inbox.h"
 #include "lane.h"
+#include "latency.h"
 #include "mailbox.h"
 #include "op.h"
 #include "promise.h"
+#include "recorder.h"
 #include "thread.h"
 
 /* Whom to tell what happens. */
@@ -74,6 +76,9 @@ struct tnr_runtime {
 
   /* atomic, relaxed: written by the dispatcher alone, read by whoever asks */
   _Atomic uint64_t submitted, completed, failed;
+
+  tnr_latency latency;
+  tnr_recorder recorder;
 };
 
 static inline tnr_runtime *tnr_runtime_of_mesh(const tnr_mesh *mesh) {

@@ -8,6 +8,7 @@
 
 typedef struct source {
   tnr_future future;
+  uint32_t number; /* see tnr_class: of what it is of */
   tnr_message message;
   tnr_follower follower;
 } source;
@@ -93,7 +94,8 @@ static void source_describe(tnr_future *future, tnr_description *out) {
 }
 
 static const tnr_manners source_manners = {source_cancel, source_own_refs, source_describe};
-const tnr_class tnr_source_class = {"future", source_destroy, &source_manners};
+const tnr_class tnr_source_class = {"future", source_destroy, &source_manners,
+                                    offsetof(source, number)};
 
 static source *source_of(tnr_follower *follower) {
   return (source *)((char *)follower - offsetof(source, follower));
@@ -153,6 +155,7 @@ tnr_future *tnr_source_new(tnr_object *of) {
   }
   tnr_future_init(&made->future, &tnr_source_class, runtime, of->class == &tnr_tuple_class, 1);
   made->message.handle = source_arrives;
+  tnr_future_set_number(&made->future, *tnr_object_number(of));
   tnr_object_retain(of);
   (void)tnr_future_create(&made->future, of, mesh_of_result(of));
   made->future.created_told = true;

@@ -8,8 +8,8 @@
 #include "error.h"
 #include "movement.h"
 #include "operands.h"
+#include "record.h"
 #include "runtime.h"
-#include "timeline.h"
 
 /* ---- resolve ---- */
 
@@ -254,6 +254,7 @@ void tnr_op_resolve(tnr_op *op) {
   if (op->exec)
     place(op);
   await_inputs(op);
+  tnr_record_resolve(op);
   one_less(op);
   if (tnr_op_has_failed(op))
     end_at_once(op);
@@ -290,7 +291,7 @@ static void launch(tnr_op *op) {
     return;
   }
   op->stage = TNR_OP_LAUNCHED;
-  tnr_timeline_note(op, TNR_TIMELINE_LAUNCH, NULL);
+  tnr_record_launch(op);
   op->parts_left = (uint8_t)op->exec->count;
   /* relaxed: whoever looks has seen a later launch, published after this */
   atomic_store_explicit(&op->parts_running, op->parts_left, memory_order_relaxed);
@@ -401,7 +402,9 @@ static void settle(tnr_op *op) {
   tnr_count(&runtime->completed);
   if (tnr_op_has_failed(op))
     tnr_count(&runtime->failed);
-  tnr_timeline_note(op, TNR_TIMELINE_COMPLETE, NULL);
+  tnr_record_complete(op);
+  if (tnr_latency_is_due(&runtime->latency))
+    tnr_latency_note(&runtime->latency, tnr_machine_now(&runtime->machine) - tnr_op_since(op));
   if (op->future.has_terms)
     tnr_terms_count_end(tnr_op_terms(op));
   tnr_future_complete(&op->future);

@@ -13,6 +13,7 @@
 typedef struct tnr_frame {
   const char *name; /* the composite's */
   tnr_site site;    /* the user's call: the outermost composite's */
+  uint32_t number;  /* in a recording; 0: none */
 } tnr_frame;
 
 /* All fields belong to the thread. */

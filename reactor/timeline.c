@@ -10,7 +10,7 @@ void tnr_timeline_write(tnr_op *op, tnr_timeline_kind kind, const tnr_device *de
   tnr_timeline *timeline = &runtime->timeline;
   pthread_mutex_lock(&timeline->lock);
   if (kind == TNR_TIMELINE_SUBMIT)
-    op->number = ++timeline->submitted;
+    tnr_future_set_number(&op->future, ++timeline->submitted);
   const tnr_timeline_entry entry = {
       .at = tnr_machine_now(&runtime->machine),
       .kind = kind,

@@ -6,7 +6,7 @@
 #include "crank.h"
 #include "dispatcher.h"
 #include "op.h"
-#include "timeline.h"
+#include "record.h"
 
 /* How much a worker does in a turn, where real time passes. */
 enum { ITEMS_A_TURN = 64 };
@@ -73,18 +73,17 @@ static void run_items(tnr_runtime *runtime, int device, uint32_t limit) {
 /* One op, whose end is put down when its time has come. */
 static void run_one(tnr_runtime *runtime, int device) {
   tnr_worker *worker = worker_at(runtime, device);
-  tnr_op *op = tnr_op_item_op((tnr_op_item)tnr_worker_peek(worker));
-  const tnr_device *where = runtime->machine.devices[device];
-  if (tnr_op_has_failed(op)) { /* ended early: it is not run */
+  tnr_op_item item = (tnr_op_item)tnr_worker_peek(worker);
+  if (tnr_op_has_failed(tnr_op_item_op(item))) { /* ended early: it is not run */
     run_items(runtime, device, 1);
     return;
   }
-  tnr_timeline_note(op, TNR_TIMELINE_START, where);
+  tnr_record_start(&runtime->lanes[device], item);
   run_items(runtime, device, 1);
   if (worker->asleep_until)
-    runtime->crank.turns.asleep[device] = op;
+    runtime->crank.turns.asleep[device] = item;
   else
-    tnr_timeline_note(op, TNR_TIMELINE_END, where);
+    tnr_record_end(&runtime->lanes[device], item);
 }
 
 static void work(tnr_runtime *runtime, int device) {
@@ -110,8 +109,7 @@ static bool is_due(tnr_runtime *runtime, int device) {
 }
 
 static void wake(tnr_runtime *runtime, int device) {
-  tnr_timeline_note(runtime->crank.turns.asleep[device], TNR_TIMELINE_END,
-                    runtime->machine.devices[device]);
+  tnr_record_end(&runtime->lanes[device], runtime->crank.turns.asleep[device]);
   tnr_worker_awake(worker_at(runtime, device));
 }
 

@@ -9,13 +9,11 @@
 #include "../devices/machine.h"
 #include "thread.h"
 
-typedef struct tnr_op tnr_op;
-
 typedef struct tnr_turns {
-  tnr_role *roles; /* [1 + devices]: the dispatcher's, and each worker's */
-  tnr_op **asleep; /* [devices]: what a worker that sleeps in virtual time has run */
-  uint64_t random; /* the state of the seed's random numbers */
-  bool shuffled;   /* immutable after create: there is a seed */
+  tnr_role *roles;   /* [1 + devices]: the dispatcher's, and each worker's */
+  uintptr_t *asleep; /* [devices]: the item that a worker that sleeps in virtual time has run */
+  uint64_t random;   /* the state of the seed's random numbers */
+  bool shuffled;     /* immutable after create: there is a seed */
 } tnr_turns;
 
 /* A seed of 0 is the natural order. TNR_ENOMEM: nothing is left behind. Any thread. */

@@ -7,6 +7,7 @@
 #include "continuation.h"
 #include "dispatcher.h"
 #include "error.h"
+#include "record.h"
 #include "scope.h"
 #include "source.h"
 #include "thread.h"
@@ -204,7 +205,10 @@ static tnr_status wait_for(tnr_future *future, tnr_moment moment, int64_t timeou
     if (timeout_ns <= 0)
       return tnr_error_raise(TNR_ETIMEDOUT, "the future is not %s yet",
                              moment == TNR_CREATED ? "created" : "complete");
+    uint64_t since = tnr_record_now(future->runtime);
     tnr_status status = block(future, moment, tnr_deadline_after(future->runtime, timeout_ns));
+    tnr_record_wait(tnr_future_source(future),
+                    moment == TNR_CREATED ? TNR_TRACE_FOR_CREATED : TNR_TRACE_FOR_COMPLETE, since);
     if (status != TNR_OK)
       return status;
   }

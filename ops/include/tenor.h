@@ -13,7 +13,9 @@
 #include <tenor/request.h>
 #include <tenor/runtime.h>
 #include <tenor/scope.h>
+#include <tenor/stats.h>
 #include <tenor/tensor.h>
+#include <tenor/trace.h>
 #include <tenor/transfer.h>
 #include <tenor/view.h>
 

@@ -60,6 +60,9 @@ typedef struct tnr_runtime_options {
    * device, but that device does nothing else meanwhile. */
   bool worker_waits;
 
+  /* What to record from the beginning: see tenor/trace.h. Default: what the environment variable
+   * TENOR_TRACE says, else nothing. */
+  const struct tnr_trace_options *trace;
   /* How long an op may wait to start before it fails with TNR_ETIMEDOUT, in ns, where its terms say
    * nothing else (see tnr_terms in request.h). Default: for ever. */
   int64_t op_timeout_ns;
@@ -92,7 +95,8 @@ typedef enum tnr_shutdown {
  * until every op has completed and every callback has run, or waits in its mailbox; ends its
  * threads. Handles stay valid and are released as ever, before or
  * after, in any order; the memory goes with the last of them. TNR_EDEADLK on the runtime's own
- * dispatcher or worker, and then nothing has happened. NULL is fine. */
+ * dispatcher or worker, and then nothing has happened; TNR_ESYSTEM when a recording could not be
+ * written to its end, and all else is done. NULL is fine. */
 TNR_API tnr_status tnr_runtime_destroy(tnr_runtime *runtime, tnr_shutdown how);
 
 /* The runtime that the first call of a simple program makes: with all defaults, on first use. It is
