@@ -332,6 +332,10 @@ void tape_counter(struct tape_file *file, uint64_t time, unsigned counter, uint3
   put_struct(file, TAPE_DISPATCHER, TNR_TRACE_COUNTER, 0, time, &record, sizeof record);
 }
 
+void tape_signal(struct tape_file *file, uint64_t time, uint32_t device) {
+  put_short(file, TAPE_WORKER + device, TNR_TRACE_SIGNAL, time, 0, device);
+}
+
 void tape_wake(struct tape_file *file, uint32_t tape, uint64_t time, uint32_t device) {
   put_short(file, tape, TNR_TRACE_WAKE, time, 0, device);
 }

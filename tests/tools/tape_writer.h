@@ -72,6 +72,7 @@ void tape_span(struct tape_file *file, uint32_t tape, unsigned type, uint64_t be
                uint32_t op, unsigned what);
 void tape_counter(struct tape_file *file, uint64_t time, unsigned counter, uint32_t device,
                   uint64_t value);
+void tape_signal(struct tape_file *file, uint64_t time, uint32_t device);
 void tape_wake(struct tape_file *file, uint32_t tape, uint64_t time, uint32_t device);
 
 /* The same in the brief form, in which a tape's time may go on by at most 65535 ns. */

@@ -117,6 +117,19 @@ static void completion_before_its_time_is_found(void **state) {
   assert_violated("early", TRACE_RULE_CREATED, 1, "was complete, and its run never ended");
 }
 
+/* Who cancels an op does not wait for it. */
+static void what_is_given_up_may_end_later(void **state) {
+  (void)state;
+  struct journey at = usual;
+  at.ended = 950;
+  struct tape_file file = tape_open(tape_path("given_up"), 1, 0);
+  put_journey(&file, &op_1, at, TNR_ECANCELED);
+  tape_submit(&file, TAPE_MAIN, 990, &(struct tape_op){.number = 2, .name = "never ran"});
+  tape_complete(&file, 1000, 2, TNR_ETIMEDOUT);
+  tape_close(&file, 0, true);
+  assert_holds("given_up");
+}
+
 static void slack_lets_small_contradictions_pass(void **state) {
   (void)state;
   struct seen seen;
@@ -248,6 +261,7 @@ int main(void) {
       cmocka_unit_test(what_is_right_is_right),
       cmocka_unit_test(journeys_out_of_order_are_found),
       cmocka_unit_test(completion_before_its_time_is_found),
+      cmocka_unit_test(what_is_given_up_may_end_later),
       cmocka_unit_test(slack_lets_small_contradictions_pass),
       cmocka_unit_test(ends_are_counted),
       cmocka_unit_test(what_happens_twice_is_found),

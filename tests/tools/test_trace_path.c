@@ -145,6 +145,7 @@ static void a_full_queue_is_followed_along_the_worker(void **state) {
   }
   for (uint32_t i = 1; i <= 3; i++)
     tape_run(&file, i * 1000, 0, i * 1000 + 900, i, 0, "op");
+  tape_signal(&file, 3900, 0);
   for (uint32_t i = 1; i <= 3; i++)
     tape_complete(&file, 4000 + i, i, TNR_OK);
   tape_close(&file, 0, true);

@@ -36,15 +36,16 @@ static void check_order(struct checker *c, uint32_t op, uint32_t device, int64_t
     complain(c, (struct trace_violation){rule, op, TRACE_NONE, device, second, first, what});
 }
 
-static void check_run(struct checker *c, uint32_t index, const struct trace_run *run) {
+/* Who gives an op up does not wait for a kernel that runs: it may end later. */
+static bool was_given_up(const struct trace_op *op) {
+  return op->completed != TRACE_NEVER &&
+         (op->status == TNR_ECANCELED || op->status == TNR_ETIMEDOUT);
+}
+
+static void check_completion(struct checker *c, uint32_t index, const struct trace_run *run) {
   const struct trace_op *op = &c->recording->ops.at[index];
-  const struct trace_violation once = {TRACE_RULE_RUNS, index,       TRACE_NONE, run->device,
-                                       TRACE_NEVER,     TRACE_NEVER, NULL};
-  struct trace_violation again = once;
-  check_order(c, index, run->device, op->resolved, run->launched, TRACE_RULE_JOURNEY,
-              "was launched before it was resolved");
-  check_order(c, index, run->device, run->launched, run->began, TRACE_RULE_JOURNEY,
-              "began before it was launched");
+  if (was_given_up(op))
+    return;
   check_order(c, index, run->device, run->executed, op->completed, TRACE_RULE_CREATED,
               "was complete before it was created");
   check_order(c, index, run->device, run->ended, op->completed, TRACE_RULE_CREATED,
@@ -54,6 +55,18 @@ static void check_run(struct checker *c, uint32_t index, const struct trace_run 
     complain(c, (struct trace_violation){TRACE_RULE_CREATED, index, TRACE_NONE, run->device,
                                          op->completed, TRACE_NEVER,
                                          "was complete, and its run never ended"});
+}
+
+static void check_run(struct checker *c, uint32_t index, const struct trace_run *run) {
+  const struct trace_op *op = &c->recording->ops.at[index];
+  const struct trace_violation once = {TRACE_RULE_RUNS, index,       TRACE_NONE, run->device,
+                                       TRACE_NEVER,     TRACE_NEVER, NULL};
+  struct trace_violation again = once;
+  check_order(c, index, run->device, op->resolved, run->launched, TRACE_RULE_JOURNEY,
+              "was launched before it was resolved");
+  check_order(c, index, run->device, run->launched, run->began, TRACE_RULE_JOURNEY,
+              "began before it was launched");
+  check_completion(c, index, run);
   again.what = run->flags & TRACE_RAN_AGAIN ? "ran twice" : "was launched twice";
   if (run->flags & (TRACE_RAN_AGAIN | TRACE_LAUNCHED_AGAIN))
     complain(c, again);
@@ -153,9 +166,12 @@ static int compare_launches(const void *left, const void *right, void *runs) {
   return (a->launch_order > b->launch_order) - (a->launch_order < b->launch_order);
 }
 
+/* 0 stands for the usual one. */
 static uint8_t priority_of(const struct trace_recording *recording, uint32_t run) {
+  enum { NORMAL = 2 };
   uint32_t op = recording->runs.at[run].op;
-  return op == TRACE_NONE ? 0 : recording->ops.at[op].priority;
+  uint8_t priority = op == TRACE_NONE ? 0 : recording->ops.at[op].priority;
+  return priority ? priority : NORMAL;
 }
 
 /* In the order of launches; those of one priority keep it among themselves. */

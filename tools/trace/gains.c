@@ -12,6 +12,7 @@ struct replay {
   const struct trace_hosts *hosts;
   uint32_t *order; /* [order_count]: runs with an op, as they began */
   size_t order_count;
+  uint32_t *told_with;       /* [ops]: a run; see trace_told_with */
   int64_t *launched, *ended; /* [ops] saved: the launch of its first run, and the end of its last */
   int64_t *lanes;            /* [lanes] saved: the end of what ran on it last */
   int64_t *waits;            /* as hosts->spans, saved: its end */
@@ -34,28 +35,36 @@ static int64_t sane(int64_t saved) {
 
 /* ---- completions ---- */
 
+/* Of an op that ran: as much earlier as what its worker ran last before it told of both. */
+static int64_t completed_run(const struct replay *r, uint32_t index) {
+  int64_t completed = r->recording->ops.at[index].completed;
+  uint32_t told = r->told_with[index];
+  int64_t ended = told == TRACE_NONE ? TRACE_NEVER : r->recording->runs.at[told].ended;
+  if (told == TRACE_NONE || completed == TRACE_NEVER)
+    return 0;
+  uint32_t op = r->recording->runs.at[told].op;
+  int64_t saved = r->ended[op == TRACE_NONE ? index : op];
+  return sane(saved + (is_free(r, TRACE_DISPATCH) && completed > ended ? completed - ended : 0));
+}
+
+static uint32_t last_input(const struct trace_recording *recording, const struct trace_op *op) {
+  uint32_t last = TRACE_NONE;
+  for (uint32_t i = 0; i < op->input_count; i++) {
+    uint32_t input = recording->inputs.at[op->inputs + i];
+    if (input != TRACE_NONE && (last == TRACE_NONE || recording->ops.at[input].completed >
+                                                          recording->ops.at[last].completed))
+      last = input;
+  }
+  return last;
+}
+
 /* How much earlier an op is complete. What never ran is as its last input. */
 static int64_t completed(const struct replay *r, uint32_t index) {
   enum { DEPTH_MAX = 64 };
-  const struct trace_recording *recording = r->recording;
-  for (int depth = 0; depth < DEPTH_MAX; depth++) {
-    const struct trace_op *op = &recording->ops.at[index];
-    int64_t ended = trace_op_ended(recording, index);
-    if (ended != TRACE_NEVER) {
-      bool none = op->completed == TRACE_NEVER || op->completed < ended;
-      int64_t after = none ? 0 : op->completed - ended;
-      return sane(r->ended[index] + (is_free(r, TRACE_DISPATCH) ? after : 0));
-    }
-    uint32_t last = TRACE_NONE;
-    for (uint32_t i = 0; i < op->input_count; i++) {
-      uint32_t input = recording->inputs.at[op->inputs + i];
-      if (input != TRACE_NONE && (last == TRACE_NONE || recording->ops.at[input].completed >
-                                                            recording->ops.at[last].completed))
-        last = input;
-    }
-    if (last == TRACE_NONE)
-      return 0;
-    index = last;
+  for (int depth = 0; index != TRACE_NONE && depth < DEPTH_MAX; depth++) {
+    if (r->told_with[index] != TRACE_NONE)
+      return completed_run(r, index);
+    index = last_input(r->recording, &r->recording->ops.at[index]);
   }
   return 0;
 }
@@ -70,22 +79,32 @@ static int64_t moment_of(const struct replay *r, const struct trace_span *span) 
   return r->recording->ops.at[span->op].completed;
 }
 
-/* How much earlier a wait, or callback, is over, if what is before it on its thread comes `before`
- * earlier. */
-static int64_t saved_by(const struct replay *r, const struct trace_span *span, int64_t before) {
-  int64_t moment = moment_of(r, span), took = span->end - span->begin;
-  bool is_wait = span->type == TNR_TRACE_WAIT;
-  if (!is_wait && is_free(r, TRACE_IN_CALLBACK))
-    before += took;
-  if (is_wait && r->free->sort == TRACE_FREE_WAITS)
-    return before + took;
-  if (moment == TRACE_NEVER || moment > span->end)
+/* How much earlier a callback begins: when its op is complete, or the one before it is over. */
+static int64_t callback_begins(const struct replay *r, const struct trace_span *callback,
+                               const struct trace_span *previous, int64_t before) {
+  int64_t moment = moment_of(r, callback);
+  if (moment == TRACE_NEVER || (previous && previous->end > moment))
     return before;
-  if (moment < span->begin)
-    return is_wait ? before : at_most(before, completed(r, span->op));
-  int64_t wake = span->end - moment, awaited = completed(r, span->op);
-  return at_most(before + moment - span->begin, awaited) +
-         (is_free(r, TRACE_THREAD_WAKE) ? wake : 0);
+  return completed(r, callback->op);
+}
+
+/* How much earlier a wait is over, if what is before it on its thread comes `before` earlier. */
+static int64_t wait_ends(const struct replay *r, const struct trace_span *wait, int64_t before) {
+  int64_t moment = moment_of(r, wait);
+  if (r->free->sort == TRACE_FREE_WAITS)
+    return before + wait->end - wait->begin;
+  if (moment == TRACE_NEVER || moment < wait->begin || moment > wait->end)
+    return before;
+  int64_t woken = is_free(r, TRACE_THREAD_WAKE) ? wait->end - moment : 0;
+  return at_most(before + moment - wait->begin, completed(r, wait->op)) + woken;
+}
+
+static int64_t span_ends(const struct replay *r, const struct trace_span *span,
+                         const struct trace_span *previous, int64_t before) {
+  if (span->type == TNR_TRACE_WAIT)
+    return wait_ends(r, span, before);
+  int64_t took = is_free(r, TRACE_IN_CALLBACK) ? span->end - span->begin : 0;
+  return callback_begins(r, span, previous, before) + took;
 }
 
 /* How much earlier a thread gets to `time`. */
@@ -105,7 +124,7 @@ static int64_t submitted(struct replay *r, uint32_t lane, int64_t time) {
     int64_t went_on = previous ? previous->end : 0;
     if ((code_free || (first && is_free(r, TRACE_BEFORE))) && went_on < span->begin)
       before += span->begin - went_on;
-    r->waits[i] = sane(saved_by(r, span, before));
+    r->waits[i] = sane(span_ends(r, span, previous, before));
     r->waits_known[lane] = i + 1;
   }
   const struct trace_span *span = &recording->spans.at[r->hosts->spans[found]];
@@ -127,12 +146,16 @@ static void wait_for(struct latest *latest, int64_t time, int64_t saved, int64_t
   latest->would = time - saved > latest->would ? time - saved : latest->would;
 }
 
-/* How much earlier `time` comes; `free`: it comes at once. */
-static int64_t moved(const struct latest *latest, int64_t time, bool free) {
+/* How much earlier `time` comes if it comes `after` behind that. */
+static int64_t moved(const struct latest *latest, int64_t time, int64_t after) {
   if (latest->was == TRACE_NEVER)
     return 0;
-  int64_t after = free ? 0 : time - latest->was;
   return sane(time - (latest->would + after));
+}
+
+/* How long after what it waited for it was; `free`: what it would then not be. */
+static int64_t after(const struct latest *latest, int64_t time, bool free) {
+  return free || latest->was == TRACE_NEVER ? 0 : time - latest->was;
 }
 
 static uint32_t run_on(const struct trace_recording *recording, uint32_t op, uint32_t device) {
@@ -155,8 +178,12 @@ static int64_t launch(struct replay *r, const struct trace_op *op, const struct 
     else
       wait_for(&latest, r->recording->ops.at[input].completed, completed(r, input), run->launched);
   }
-  bool free = is_free(r, run->held == TRACE_NEVER ? TRACE_DISPATCH : TRACE_HELD_BACK);
-  return moved(&latest, run->launched, free);
+  bool held = run->held != TRACE_NEVER && run->held >= latest.was;
+  int64_t ready = held ? run->held : run->launched;
+  int64_t behind = after(&latest, ready, is_free(r, TRACE_DISPATCH));
+  if (held && !is_free(r, TRACE_HELD_BACK))
+    behind += run->launched - run->held;
+  return moved(&latest, run->launched, behind);
 }
 
 static void wait_for_devices(struct replay *r, const struct trace_op *op,
@@ -195,7 +222,8 @@ static void replay_run(struct replay *r, uint32_t index, int64_t *free_since) {
   }
   wait_for(&latest, free_since[run->lane], r->lanes[run->lane], run->began);
   wait_for_devices(r, op, run, &latest);
-  int64_t saved = sane(moved(&latest, run->began, is_free(r, TRACE_TAKE_UP)) + freed(r, run));
+  int64_t behind = after(&latest, run->began, is_free(r, TRACE_TAKE_UP));
+  int64_t saved = sane(moved(&latest, run->began, behind) + freed(r, run));
   free_since[run->lane] = run->ended;
   r->lanes[run->lane] = saved;
   if (run->ended == trace_op_ended(recording, run->op))
@@ -227,6 +255,7 @@ static void put_in_order(struct replay *r) {
 
 static void replay_finish(struct replay *r) {
   free(r->order);
+  free(r->told_with);
   free(r->launched);
   free(r->ended);
   free(r->lanes);
@@ -240,17 +269,20 @@ static tnr_status replay_init(const struct trace_recording *recording,
   size_t lanes = recording->lanes.count, ops = recording->ops.count;
   *out = (struct replay){.recording = recording, .hosts = hosts};
   out->order = malloc((recording->runs.count + 1) * sizeof *out->order);
+  out->told_with = malloc((ops + 1) * sizeof *out->told_with);
   out->launched = malloc((ops + 1) * sizeof *out->launched);
   out->ended = malloc((ops + 1) * sizeof *out->ended);
   out->lanes = malloc((2 * lanes + 1) * sizeof *out->lanes);
   out->waits = malloc((hosts->first[lanes] + 1) * sizeof *out->waits);
   out->waits_known = malloc((lanes + 1) * sizeof *out->waits_known);
-  if (!out->order || !out->launched || !out->ended || !out->lanes || !out->waits ||
-      !out->waits_known) {
+  if (!out->order || !out->told_with || !out->launched || !out->ended || !out->lanes ||
+      !out->waits || !out->waits_known) {
     replay_finish(out);
     return no_memory(fault);
   }
   put_in_order(out);
+  for (uint32_t i = 0; i < ops; i++)
+    out->told_with[i] = trace_told_with(recording, i);
   return TNR_OK;
 }
 

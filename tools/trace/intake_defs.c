@@ -4,17 +4,27 @@
 
 #include "intake.h"
 #include "rows.h"
+#include "utf8.h"
 
 tnr_status intake_out_of_memory(tnr_fault *fault) {
   return tnr_fail(fault, TNR_ENOMEM, "out of memory for a recording of this size");
 }
 
-/* What could confuse a terminal, or a reader of the text, does not come in. */
+/* What is no text, or could confuse a terminal, does not come in. */
 static size_t clean(const char *from, size_t size, char *to, size_t room) {
-  size_t kept = size < room ? size : room;
-  for (size_t i = 0; i < kept; i++) {
-    bool odd = (unsigned char)from[i] < ' ' || from[i] == 0x7f;
-    to[i] = (char)(odd && from[i] != '\n' ? '?' : from[i]);
+  size_t kept = 0;
+  while (kept < size && kept < room) {
+    size_t taken = utf8_size(from + kept, (size < room ? size : room) - kept);
+    unsigned char first = (unsigned char)from[kept];
+    bool odd =
+        taken == 0 || (first < ' ' && first != '\n') || first == 0x7f ||
+        (taken == 2 && first == 0xc2 && (unsigned char)from[kept + 1] < 0xa0); /* C1 controls */
+    taken = taken ? taken : 1;
+    if (odd)
+      memset(to + kept, '?', taken);
+    else
+      memcpy(to + kept, from + kept, taken);
+    kept += taken;
   }
   return kept;
 }

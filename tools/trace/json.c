@@ -5,23 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* The bytes of the UTF-8 character at `text`; 0: it is none. */
-static size_t utf8_size(const unsigned char *text, size_t left) {
-  size_t size = text[0] < 0x80   ? 1
-                : text[0] < 0xc2 ? 0
-                : text[0] < 0xe0 ? 2
-                : text[0] < 0xf0 ? 3
-                : text[0] < 0xf5 ? 4
-                                 : 0;
-  if (size == 0 || size > left)
-    return 0;
-  for (size_t i = 1; i < size; i++)
-    if ((text[i] & 0xc0) != 0x80)
-      return 0;
-  bool overlong = (text[0] == 0xe0 && text[1] < 0xa0) || (text[0] == 0xf0 && text[1] < 0x90);
-  bool beyond = (text[0] == 0xed && text[1] > 0x9f) || (text[0] == 0xf4 && text[1] > 0x8f);
-  return overlong || beyond ? 0 : size;
-}
+#include "utf8.h"
 
 /* '<' could begin a tag where JSON is part of a page. */
 static void put_character(FILE *to, const char *text, size_t size) {
@@ -39,7 +23,7 @@ static void put_character(FILE *to, const char *text, size_t size) {
 static void put_string(FILE *to, const char *text, size_t size) {
   fputc('"', to);
   for (size_t i = 0; i < size;) {
-    size_t taken = utf8_size((const unsigned char *)text + i, size - i);
+    size_t taken = utf8_size(text + i, size - i);
     put_character(to, text + i, taken);
     i += taken ? taken : 1;
   }

@@ -61,15 +61,6 @@ static void by_dispatcher(struct follower *f, int64_t begin, uint32_t op) {
 
 /* ---- completion ---- */
 
-static uint32_t last_run(const struct trace_recording *recording, uint32_t op) {
-  uint32_t last = TRACE_NONE;
-  for (uint32_t i = recording->ops.at[op].runs; i != TRACE_NONE; i = recording->runs.at[i].next)
-    if (recording->runs.at[i].ended != TRACE_NEVER &&
-        (last == TRACE_NONE || recording->runs.at[i].ended > recording->runs.at[last].ended))
-      last = i;
-  return last;
-}
-
 /* Of the inputs, the one that was complete last (of ANY: first), not after `until`. */
 static uint32_t deciding_input(const struct trace_recording *recording, const struct trace_op *op,
                                int64_t until) {
@@ -90,7 +81,7 @@ static uint32_t deciding_input(const struct trace_recording *recording, const st
 
 static void from_completion(struct follower *f) {
   const struct trace_op *op = &f->recording->ops.at[f->op];
-  uint32_t run = last_run(f->recording, f->op);
+  uint32_t run = trace_told_with(f->recording, f->op);
   if (run != TRACE_NONE) {
     by_dispatcher(f, f->recording->runs.at[run].ended, f->op);
     go_to_run(f, AT_END, run);
@@ -108,23 +99,6 @@ static void from_completion(struct follower *f) {
 
 /* ---- the run ---- */
 
-/* What the worker ran before it; NONE. */
-static uint32_t run_before(const struct trace_recording *recording, uint32_t index) {
-  const struct trace_run *run = &recording->runs.at[index];
-  const struct trace_lane *lane = &recording->lanes.at[run->lane];
-  uint32_t low = lane->first_run, high = low + lane->run_count;
-  while (low < high) {
-    uint32_t middle = low + (high - low) / 2;
-    const struct trace_run *other = &recording->runs.at[recording->by_lane[middle]];
-    if (other->began < run->began ||
-        (other->began == run->began && other->run_order < run->run_order))
-      low = middle + 1;
-    else
-      high = middle;
-  }
-  return low > lane->first_run ? recording->by_lane[low - 1] : TRACE_NONE;
-}
-
 /* An input from another device for which the worker itself waited; NONE. */
 static uint32_t awaited_run(const struct trace_recording *recording, const struct trace_op *op,
                             const struct trace_run *run) {
@@ -132,7 +106,7 @@ static uint32_t awaited_run(const struct trace_recording *recording, const struc
   int64_t latest = run->launched;
   for (uint32_t i = 0; i < op->input_count; i++) {
     uint32_t input = recording->inputs.at[op->inputs + i];
-    uint32_t last = input == TRACE_NONE ? TRACE_NONE : last_run(recording, input);
+    uint32_t last = input == TRACE_NONE ? TRACE_NONE : trace_last_run(recording, input);
     if (last == TRACE_NONE || recording->runs.at[last].device == run->device)
       continue;
     int64_t ended = recording->runs.at[last].ended;
@@ -150,7 +124,7 @@ static void from_end(struct follower *f) {
   enum trace_what what = run->flags & TRACE_RUN_MOVE ? TRACE_COPY : TRACE_EXECUTE;
   step_back(f, run->executed, what, f->op, run->lane);
   step_back(f, run->began, TRACE_CREATE, f->op, run->lane);
-  uint32_t before = run_before(recording, f->run);
+  uint32_t before = trace_run_before(recording, f->run);
   int64_t free_since =
       before == TRACE_NONE ? TRACE_NEVER : trace_run_end(recording, &recording->runs.at[before]);
   uint32_t awaited =
@@ -273,7 +247,7 @@ static bool from_wait(struct follower *f, const struct trace_span *wait) {
   if (moment == TRACE_NEVER || moment < wait->begin || moment > wait->end)
     return false;
   step_back(f, moment, TRACE_THREAD_WAKE, wait->op, wait->lane);
-  uint32_t run = last_run(f->recording, wait->op);
+  uint32_t run = trace_last_run(f->recording, wait->op);
   if (wait->what == TNR_TRACE_FOR_CREATED && run != TRACE_NONE)
     go_to_run(f, AT_END, run);
   else

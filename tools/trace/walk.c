@@ -47,3 +47,67 @@ const struct trace_run *trace_walk_next(struct trace_walk *walk) {
     from->next++;
   return first;
 }
+
+/* ---- from one run to another ---- */
+
+/* How many runs of the lane are before `time`, or at it and before the order-th of the lane. */
+static uint32_t count_before(const struct trace_recording *recording, const struct trace_lane *lane,
+                             int64_t time, uint32_t order) {
+  uint32_t low = 0, high = lane->run_count;
+  while (low < high) {
+    uint32_t middle = low + (high - low) / 2;
+    const struct trace_run *run = &recording->runs.at[recording->by_lane[lane->first_run + middle]];
+    if (run->began < time || (run->began == time && run->run_order < order))
+      low = middle + 1;
+    else
+      high = middle;
+  }
+  return low;
+}
+
+uint32_t trace_run_before(const struct trace_recording *recording, uint32_t run) {
+  const struct trace_run *of = &recording->runs.at[run];
+  const struct trace_lane *lane = &recording->lanes.at[of->lane];
+  uint32_t before = count_before(recording, lane, of->began, of->run_order);
+  return before > 0 ? recording->by_lane[lane->first_run + before - 1] : TRACE_NONE;
+}
+
+uint32_t trace_last_run(const struct trace_recording *recording, uint32_t op) {
+  uint32_t last = TRACE_NONE;
+  for (uint32_t i = recording->ops.at[op].runs; i != TRACE_NONE; i = recording->runs.at[i].next)
+    if (recording->runs.at[i].ended != TRACE_NEVER &&
+        (last == TRACE_NONE || recording->runs.at[i].ended > recording->runs.at[last].ended))
+      last = i;
+  return last;
+}
+
+/* When the lane's worker next told of what had ended by `time`; NEVER. */
+static int64_t next_signal(const struct trace_recording *recording, const struct trace_lane *lane,
+                           int64_t time) {
+  uint32_t low = lane->first_mark, end = low + lane->mark_count, high = end;
+  while (low < high) {
+    uint32_t middle = low + (high - low) / 2;
+    if (recording->marks.at[middle].time < time)
+      low = middle + 1;
+    else
+      high = middle;
+  }
+  while (low < end && recording->marks.at[low].type != TNR_TRACE_SIGNAL)
+    low++;
+  return low < end ? recording->marks.at[low].time : TRACE_NEVER;
+}
+
+uint32_t trace_told_with(const struct trace_recording *recording, uint32_t op) {
+  uint32_t last = trace_last_run(recording, op);
+  if (last == TRACE_NONE)
+    return TRACE_NONE;
+  const struct trace_run *run = &recording->runs.at[last];
+  const struct trace_lane *lane = &recording->lanes.at[run->lane];
+  int64_t signal = next_signal(recording, lane, run->ended);
+  if (signal == TRACE_NEVER || signal > recording->ops.at[op].completed)
+    return last;
+  uint32_t count = count_before(recording, lane, signal, 0);
+  uint32_t told = count > 0 ? recording->by_lane[lane->first_run + count - 1] : last;
+  const struct trace_run *with = &recording->runs.at[told];
+  return with->ended >= run->ended && with->ended <= signal ? told : last;
+}

@@ -17,6 +17,16 @@ tnr_status trace_walk_init(const struct trace_recording *recording, uint32_t dev
                            struct trace_walk *out, tnr_fault *fault) TNR_MUST_USE;
 void trace_walk_finish(struct trace_walk *walk);
 
+/* What a worker ran before this; NONE. */
+uint32_t trace_run_before(const struct trace_recording *recording, uint32_t run);
+
+/* The op's run that ended last; NONE. */
+uint32_t trace_last_run(const struct trace_recording *recording, uint32_t op);
+
+/* The run whose end decided when an op that ran was complete: workers tell the dispatcher of
+ * several at once, behind the last of them. NONE: it did not run. */
+uint32_t trace_told_with(const struct trace_recording *recording, uint32_t op);
+
 /* NULL behind the last. */
 const struct trace_run *trace_walk_next(struct trace_walk *walk);
 
