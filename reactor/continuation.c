@@ -2,6 +2,7 @@
 
 #include "dispatcher.h"
 #include "error.h"
+#include "record.h"
 #include "source.h"
 
 /* ---- a future's chain: with its lock held ---- */
@@ -90,7 +91,9 @@ static void deliver_attached(tnr_letter *letter) {
   tnr_callback *fn = continuation->fn;
   void *user = continuation->user;
   tnr_future *future = continuation->future;
+  uint64_t since = tnr_record_now(future->runtime);
   fn(tnr_future_value(future), user);
+  tnr_record_callback(future, since);
   tnr_object_release(&future->object);
 }
 

@@ -64,11 +64,20 @@ static bool is_empty(tnr_mailbox *mailbox) {
 
 /* One letter that was announced is done with. */
 static void settle_one(tnr_mailbox *mailbox) {
-  if (is_dispatchers(mailbox))
-    return;
-  mailbox->expected--;
-  if (mailbox->closed)
+  if (!is_dispatchers(mailbox))
+    mailbox->expected--;
+}
+
+/* After a letter has come or gone. The caller keeps the runtime alive; as soon as the lock is free,
+ * whoever destroys the mailbox may be done with it. */
+static void unlock_and_tell(tnr_mailbox *mailbox) {
+  tnr_runtime *runtime = mailbox->runtime;
+  bool drained = mailbox->closed && !is_dispatchers(mailbox);
+  if (drained)
     pthread_cond_broadcast(&mailbox->progress);
+  pthread_mutex_unlock(&mailbox->lock);
+  if (drained && runtime->mode != TNR_THREADS)
+    tnr_dispatcher_look_again(runtime);
 }
 
 /* ---- the descriptor: with the lock held ---- */
@@ -87,7 +96,7 @@ static void raise_fd(tnr_mailbox *mailbox) {
 
 static void lower_fd(tnr_mailbox *mailbox) {
   uint64_t count;
-  if (!mailbox->raised || !is_empty(mailbox))
+  if (!mailbox->raised || mailbox->called || !is_empty(mailbox))
     return;
   mailbox->raised = false;
   while (read(mailbox->fd, &count, sizeof count) == -1 && errno == EINTR) {
@@ -122,9 +131,7 @@ static push_result push(tnr_mailbox *mailbox, tnr_letter *letter) {
 static void tell(tnr_mailbox *mailbox) {
   pthread_mutex_lock(&mailbox->lock);
   raise_fd(mailbox);
-  if (mailbox->closed)
-    pthread_cond_broadcast(&mailbox->progress);
-  pthread_mutex_unlock(&mailbox->lock);
+  unlock_and_tell(mailbox);
 }
 
 static void tell_later(tnr_mailbox *mailbox) {
@@ -140,7 +147,7 @@ static bool post_to_dispatcher(tnr_mailbox *mailbox, tnr_letter *letter) {
   if (push(mailbox, letter) == PUSH_CLOSED)
     return false;
   if (!tnr_on_dispatcher(mailbox->runtime))
-    tnr_dispatcher_wake(mailbox->runtime);
+    tnr_dispatcher_mail_came(mailbox->runtime);
   return true;
 }
 
@@ -192,7 +199,7 @@ void tnr_mailbox_withdraw(tnr_mailbox *mailbox, tnr_letter *letter) {
     lower_fd(mailbox);
   }
   settle_one(mailbox);
-  pthread_mutex_unlock(&mailbox->lock);
+  unlock_and_tell(mailbox);
 }
 
 /* With the lock held: the oldest letter that nobody is taking back. */
@@ -215,9 +222,13 @@ static tnr_letter *next_letter(tnr_mailbox *mailbox, bool again, bool enough) {
   if (again)
     settle_one(mailbox);
   tnr_letter *letter = enough ? NULL : take_oldest(mailbox);
-  if (!letter && !is_dispatchers(mailbox) && !is_empty(mailbox))
-    write_fd(mailbox); /* an edge, for those who wait for edges */
-  pthread_mutex_unlock(&mailbox->lock);
+  if (!letter && !is_dispatchers(mailbox)) {
+    if (is_empty(mailbox))
+      lower_fd(mailbox);
+    else
+      write_fd(mailbox); /* an edge, for those who wait for edges */
+  }
+  unlock_and_tell(mailbox);
   return letter;
 }
 
@@ -227,10 +238,63 @@ int tnr_mailbox_deliver(tnr_mailbox *mailbox, int64_t most, int64_t deadline) {
   tnr_letter *letter;
   while ((letter = next_letter(mailbox, delivered > 0, enough))) {
     letter->deliver(letter);
-    enough = ++delivered >= most || (deadline != INT64_MAX && tnr_now_ns() >= deadline);
+    enough = ++delivered >= most ||
+             (deadline != INT64_MAX && tnr_machine_now(&mailbox->runtime->machine) >= deadline);
   }
   return delivered;
 }
+
+static int64_t count(tnr_mailbox *mailbox) {
+  pthread_mutex_lock(&mailbox->lock);
+  take_in(mailbox);
+  size_t waiting = atomic_load_explicit(&mailbox->waiting, memory_order_relaxed);
+  pthread_mutex_unlock(&mailbox->lock);
+  return waiting < INT_MAX ? (int64_t)waiting : INT_MAX;
+}
+
+/* ---- without threads: turning the crank for what is to come ---- */
+
+/* An edge of its own each time. */
+static void call(tnr_watcher *watcher, bool work, int64_t next) {
+  tnr_mailbox *mailbox = (tnr_mailbox *)((char *)watcher - offsetof(tnr_mailbox, watcher));
+  pthread_mutex_lock(&mailbox->lock);
+  if (work && !mailbox->called)
+    write_fd(mailbox);
+  mailbox->called = work;
+  lower_fd(mailbox);
+  tnr_alarm_set(&mailbox->alarm, next);
+  pthread_mutex_unlock(&mailbox->lock);
+}
+
+static void forget_call(tnr_mailbox *mailbox) {
+  pthread_mutex_lock(&mailbox->lock);
+  mailbox->called = false;
+  tnr_alarm_set(&mailbox->alarm, INT64_MAX);
+  pthread_mutex_unlock(&mailbox->lock);
+}
+
+typedef struct work_limits {
+  tnr_mailbox *mailbox;
+  int64_t most, deadline;
+} work_limits;
+
+static bool is_enough(const void *what) {
+  const work_limits *limits = what;
+  tnr_mailbox *mailbox = limits->mailbox;
+  return (limits->most != INT64_MAX && count(mailbox) >= limits->most) ||
+         (limits->deadline != INT64_MAX &&
+          tnr_machine_now(&mailbox->runtime->machine) >= limits->deadline);
+}
+
+/* Whoever has the crank calls again when it leaves something behind: so the call is forgotten
+ * first. */
+static void work(tnr_mailbox *mailbox, int64_t most, int64_t deadline) {
+  const work_limits limits = {mailbox, most, deadline};
+  forget_call(mailbox);
+  tnr_crank_work(mailbox->runtime, is_enough, &limits);
+}
+
+/* ---- dispatching ---- */
 
 static int dispatch(tnr_mailbox *mailbox, int64_t most, int64_t deadline) {
   tnr_thread *thread = tnr_thread_here();
@@ -243,14 +307,6 @@ static int dispatch(tnr_mailbox *mailbox, int64_t most, int64_t deadline) {
   return delivered;
 }
 
-static int64_t count(tnr_mailbox *mailbox) {
-  pthread_mutex_lock(&mailbox->lock);
-  take_in(mailbox);
-  size_t waiting = atomic_load_explicit(&mailbox->waiting, memory_order_relaxed);
-  pthread_mutex_unlock(&mailbox->lock);
-  return waiting < INT_MAX ? (int64_t)waiting : INT_MAX;
-}
-
 int tnr_mailbox_dispatch_within(tnr_mailbox *mailbox, const tnr_mailbox_limits *limits) {
   static const tnr_mailbox_limits none;
   if (!mailbox) {
@@ -260,11 +316,13 @@ int tnr_mailbox_dispatch_within(tnr_mailbox *mailbox, const tnr_mailbox_limits *
   }
   if (!limits)
     limits = &none;
+  int64_t allowed = limits->max_callbacks > 0 ? limits->max_callbacks : INT64_MAX;
+  int64_t deadline =
+      limits->max_ns > 0 ? tnr_deadline_after(mailbox->runtime, limits->max_ns) : INT64_MAX;
+  if (mailbox->runtime->mode != TNR_THREADS)
+    work(mailbox, allowed, deadline);
   int64_t most = count(mailbox);
-  if (limits->max_callbacks > 0 && limits->max_callbacks < most)
-    most = limits->max_callbacks;
-  int64_t deadline = limits->max_ns > 0 ? tnr_deadline_after(limits->max_ns) : INT64_MAX;
-  return dispatch(mailbox, most, deadline);
+  return dispatch(mailbox, allowed < most ? allowed : most, deadline);
 }
 
 /* ---- life ---- */
@@ -299,10 +357,19 @@ static void mailbox_destroy(tnr_object *object) {
   tnr_pool_free(&mailbox->runtime->machine.objects, mailbox, sizeof *mailbox);
 }
 
-static const tnr_class mailbox_class = {"mailbox", mailbox_destroy};
+static const tnr_class mailbox_class = {.name = "mailbox", .destroy = mailbox_destroy};
 
 static tnr_status raise_at_create(tnr_status status, const char *reason) {
   return tnr_error_raise(status, "mailbox_create: %s", reason);
+}
+
+static bool make_alarm(tnr_mailbox *mailbox) {
+  if (mailbox->runtime->mode == TNR_THREADS)
+    return true;
+  if (tnr_alarm_init(&mailbox->alarm, mailbox->fd))
+    return true;
+  raise_at_create(TNR_ESYSTEM, strerror(errno));
+  return false;
 }
 
 tnr_mailbox *tnr_mailbox_create(tnr_runtime *runtime) {
@@ -325,11 +392,21 @@ tnr_mailbox *tnr_mailbox_create(tnr_runtime *runtime) {
   }
   tnr_mailbox_init(mailbox, runtime, fd);
   tnr_object_init(&mailbox->object, &mailbox_class, 1);
+  mailbox->watcher.tell = call;
+  if (!make_alarm(mailbox)) {
+    close(fd);
+    tnr_object_release(&mailbox->object);
+    return NULL;
+  }
+  if (runtime->mode != TNR_THREADS)
+    tnr_crank_watch(runtime, &mailbox->watcher);
   return mailbox;
 }
 
 int tnr_mailbox_fd(const tnr_mailbox *mailbox) {
-  return mailbox ? mailbox->fd : -1;
+  if (!mailbox)
+    return -1;
+  return mailbox->runtime->mode == TNR_THREADS ? mailbox->fd : mailbox->alarm.fd;
 }
 
 static bool is_dispatching(const tnr_mailbox *mailbox) {
@@ -348,12 +425,32 @@ static tnr_status may_drain(tnr_mailbox *mailbox) {
   return waits ? tnr_wait_refused(mailbox->runtime, "destroying the mailbox") : TNR_OK;
 }
 
+static bool has_progress(const void *what) {
+  tnr_mailbox *mailbox = (tnr_mailbox *)what;
+  pthread_mutex_lock(&mailbox->lock);
+  bool progress = mailbox->expected == 0 || !is_empty(mailbox);
+  pthread_mutex_unlock(&mailbox->lock);
+  return progress;
+}
+
+/* With the lock held: something is expected, and not there. */
+static void await_progress(tnr_mailbox *mailbox) {
+  tnr_runtime *runtime = mailbox->runtime;
+  if (runtime->mode == TNR_THREADS || tnr_crank_has_ended(runtime)) {
+    pthread_cond_wait(&mailbox->progress, &mailbox->lock);
+    return;
+  }
+  pthread_mutex_unlock(&mailbox->lock);
+  (void)!tnr_crank_wait(runtime, has_progress, mailbox, INT64_MAX);
+  pthread_mutex_lock(&mailbox->lock);
+}
+
 static void drain(tnr_mailbox *mailbox) {
   pthread_mutex_lock(&mailbox->lock);
   mailbox->closed = true;
   while (mailbox->expected > 0) {
     if (is_empty(mailbox)) {
-      pthread_cond_wait(&mailbox->progress, &mailbox->lock);
+      await_progress(mailbox);
       continue;
     }
     pthread_mutex_unlock(&mailbox->lock);
@@ -370,6 +467,10 @@ tnr_status tnr_mailbox_destroy(tnr_mailbox *mailbox) {
   if (status != TNR_OK)
     return status;
   drain(mailbox);
+  if (mailbox->runtime->mode != TNR_THREADS) {
+    tnr_crank_unwatch(mailbox->runtime, &mailbox->watcher);
+    tnr_alarm_finish(&mailbox->alarm);
+  }
   close(mailbox->fd);
   tnr_object_release(&mailbox->object);
   return TNR_OK;

@@ -8,6 +8,8 @@
 #include <tenor/mailbox.h>
 
 #include "../devices/object.h"
+#include "alarm.h"
+#include "crank.h"
 
 /* A letter is embedded in what it is about, and is in one list at most. `deliver` is called once,
  * on the thread that takes it out, and may free it. Its other fields: next and link belong to the
@@ -30,8 +32,11 @@ struct tnr_mailbox {
                             * it as a hint */
   uint64_t expected;       /* guarded by lock: letters announced that have not been delivered */
   bool raised;             /* guarded by lock */
+  bool called;             /* guarded by lock: has been told to turn the crank, and has not yet */
   bool closed;             /* guarded by lock: takes no announcement, the dispatcher's no letter */
   pthread_cond_t progress; /* destroy sleeps, whoever brings a letter or withdraws one wakes */
+  tnr_watcher watcher;     /* the crank's, where there are no threads */
+  tnr_alarm alarm;         /* guarded by lock: where there are no threads, for the next deadline */
 
   /* atomic: letters that have been put in since somebody last looked, the newest first, or
    * TNR_MAILBOX_CLOSED; taken over with the lock held. On a cache line of its own: many write it.
@@ -71,7 +76,7 @@ bool tnr_letter_claim(tnr_letter *letter);
 /* The winner: the letter is not to come, and is the caller's again. Any thread. */
 void tnr_mailbox_withdraw(tnr_mailbox *mailbox, tnr_letter *letter);
 
-/* Delivers up to `most` letters, until tnr_now_ns() is `deadline`; returns how many. */
+/* Delivers up to `most` letters, until tnr_machine_now is `deadline`; returns how many. */
 int tnr_mailbox_deliver(tnr_mailbox *mailbox, int64_t most, int64_t deadline);
 
 /* Dispatcher: lets all know that it has filled in this turn. */

@@ -7,14 +7,16 @@
 #include "exit_gate.h"
 #include "primitives.h"
 
-/* Declared here because not every compiler brings omp.h; oneDNN brings the function. */
+/* Declared here because not every compiler brings omp.h; oneDNN brings the functions. */
 void omp_set_num_threads(int count);
+int omp_get_max_threads(void);
 
 typedef struct cpu_state {
   tnr_onednn *onednn; /* immutable after create */
   int index;          /* immutable after create */
   int threads;        /* immutable after create */
   bool pin;           /* immutable after create */
+  int threads_before; /* of the thread that does the work, before it did; worker only */
 } cpu_state;
 
 /* worker only: all of it */
@@ -71,10 +73,15 @@ static void pin_worker(const cpu_state *state) {
 }
 
 static void start_worker(void *opaque) {
-  const cpu_state *state = opaque;
+  cpu_state *state = opaque;
   if (state->pin)
     pin_worker(state);
+  state->threads_before = omp_get_max_threads();
   omp_set_num_threads(state->threads);
+}
+
+static void stop_worker(void *opaque) {
+  omp_set_num_threads(((const cpu_state *)opaque)->threads_before);
 }
 
 static tnr_status run(cpu_program *program, tnr_chain *chain, const void *const *in,
@@ -161,6 +168,7 @@ const tnr_driver *tnr_cpu_driver(void) {
       .open = open_device,
       .close = close_device,
       .worker_start = start_worker,
+      .worker_stop = stop_worker,
       .program_create = create_program,
   };
   return &driver;

@@ -34,6 +34,7 @@ static void count_release(void *user) {
 }
 
 static void borrowed_memory_is_given_back_once_with_the_last_use(void **state) {
+  check_needs_threads();
   float data[RIG_ELEMENTS] = {2, 2, 2, 2};
   atomic_int released = 0;
   assert_ok(tnr_scope_open());
@@ -228,6 +229,7 @@ static float *twos(void) {
 }
 
 static void adopted_memory_is_freed_once_with_the_last_use(void **state) {
+  check_needs_threads();
   atomic_store(&freed, 0);
   assert_ok(tnr_scope_open());
   tnr_tensor *x = tnr_tensor_adopt(rig_cpu(*state, 0), TNR_F32, TNR_SHAPE(RIG_ELEMENTS), twos(),
@@ -307,6 +309,7 @@ static void *open_gate_later(void *unused) {
 
 /* The copy to the device never begins. */
 static void aborting_gives_memory_back(void **state) {
+  check_needs_threads();
   float data[RIG_ELEMENTS] = {0};
   atomic_int released = 0;
   (void)state;

@@ -21,6 +21,7 @@ static const struct {
     {"diff", "what differs between two recordings", trace_diff},
     {"check", "whether what the runtime promises held", trace_check_command},
     {"export", "Chrome trace JSON, SVG or CSV", trace_export},
+    {"html", "one page that shows the timeline, and opens offline", trace_html},
 };
 
 enum { SUBCOMMANDS = sizeof subcommands / sizeof *subcommands };

@@ -10,7 +10,7 @@
 #include "command.h"
 
 command_fn trace_record, trace_summary, trace_critical_path, trace_gaps_command, trace_diff,
-    trace_check_command, trace_export;
+    trace_check_command, trace_export, trace_html;
 
 enum { TRACE_FILES_MAX = 2 };
 

@@ -110,7 +110,8 @@ typedef enum tnr_trace_type {
   TNR_TRACE_BEGIN,       /* worker: create is over and execute begins, where RUN does not follow */
   TNR_TRACE_END,         /* worker: the end of what BEGIN began */
   TNR_TRACE_SIGNAL,      /* worker: the dispatcher can see all that has ended until now */
-  TNR_TRACE_COMPLETE,    /* dispatcher */
+  TNR_TRACE_COMPLETE,    /* dispatcher; of what was cancelled or late perhaps before its RUN or END,
+                          * as a kernel that runs is not interrupted */
   TNR_TRACE_CALLBACK,    /* the end of a user's callback */
   TNR_TRACE_ERROR,       /* any thread: the op fails, with these words */
 
@@ -170,7 +171,7 @@ typedef struct tnr_trace_plan {
   uint16_t all_in, all_out; /* that there are; 65535: or more */
 } tnr_trace_plan;
 
-/* Behind the struct: the bytes of its name. */
+/* Behind the struct: the bytes of its title, such as "group 'request 7'". */
 typedef struct tnr_trace_group {
   uint64_t head;
   uint16_t index; /* within the chunk */
@@ -206,8 +207,8 @@ typedef struct tnr_trace_submit {
   uint64_t head;
   uint32_t op, parent; /* parent: the call of a composite in whose body it is, or 0 */
   uint16_t site, inputs;
-  uint16_t group; /* 0: none; else a group's index + 1 */
-  uint8_t priority;
+  uint16_t group;   /* 0: none; else a group's index + 1 */
+  uint8_t priority; /* a tnr_priority; 0: TNR_PRIORITY_NORMAL */
   uint8_t unused;
 } tnr_trace_submit;
 
