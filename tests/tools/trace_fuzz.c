@@ -3,7 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "../../tools/trace/check.h"
+#include "../../tools/trace/invariants.h"
 #include "../../tools/trace/export.h"
 #include "../../tools/trace/page_data.h"
 #include "../../tools/trace/path.h"

@@ -1,4 +1,4 @@
-#include "../trace/check.h"
+#include "../trace/invariants.h"
 
 #include <inttypes.h>
 

@@ -140,7 +140,7 @@ static tnr_status find_tape(struct trace_reader *reader, uint32_t index, struct 
 /* A new chunk, or more of the same. */
 static tnr_status place_piece(struct trace_reader *reader, tnr_fault *fault) {
   const tnr_trace_piece *piece = &reader->piece;
-  struct tape *tape;
+  struct tape *tape = NULL;
   tnr_status status = find_tape(reader, piece->tape, &tape, fault);
   if (status != TNR_OK)
     return status;

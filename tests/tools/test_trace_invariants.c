@@ -1,4 +1,4 @@
-#include "../../tools/trace/check.h"
+#include "../../tools/trace/invariants.h"
 
 #include <string.h>
 

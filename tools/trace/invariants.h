@@ -1,6 +1,6 @@
 /* Whether what the design promises holds in a recording. */
-#ifndef TENOR_TRACE_CHECK_H
-#define TENOR_TRACE_CHECK_H
+#ifndef TENOR_TRACE_INVARIANTS_H
+#define TENOR_TRACE_INVARIANTS_H
 
 #include "recording.h"
 

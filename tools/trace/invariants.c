@@ -1,6 +1,6 @@
 #define _GNU_SOURCE /* qsort_r */
 
-#include "check.h"
+#include "invariants.h"
 
 #include <stdlib.h>
 
