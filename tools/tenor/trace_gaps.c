@@ -2,6 +2,7 @@
 
 #include <inttypes.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "../trace/lanes.h"
 #include "../trace/rows.h"
@@ -58,6 +59,11 @@ static int compare_lengths(const void *left, const void *right) {
   return (first < second) - (first > second);
 }
 
+static const char *base_of(const char *path) {
+  const char *slash = strrchr(path, '/');
+  return slash ? slash + 1 : path;
+}
+
 /* "matmul at model.c:12", of the op that ended it or that was waited for. */
 static void describe(const struct trace_recording *recording, uint32_t op, char *out, size_t room) {
   const char *name = trace_string(recording, trace_op_name(recording, op));
@@ -68,8 +74,8 @@ static void describe(const struct trace_recording *recording, uint32_t op, char 
   if (recording->ops.at[op].site == TRACE_NONE)
     snprintf(out, room, "%s", *name ? name : "?");
   else
-    snprintf(out, room, "%s at %s:%" PRIu32, name,
-             screen_end_of(trace_string(recording, site.file), 24), site.line);
+    snprintf(out, room, "%s at %s:%" PRIu32, name, base_of(trace_string(recording, site.file)),
+             site.line);
 }
 
 static void print_gap(const struct trace_recording *recording, const struct trace_gap *gap) {
@@ -79,9 +85,9 @@ static void print_gap(const struct trace_recording *recording, const struct trac
   describe(recording, gap->waited_for, waited, sizeof waited);
   printf("  %9s %9s  %s %s%s\n", screen_time(gap->begin), screen_time(gap->end - gap->begin),
          screen_column(trace_cause_names[gap->cause], 17), *next ? "before " : "until the end",
-         screen_column(next, 31));
+         screen_end_of(next, 31));
   if (*waited)
-    printf("  %39s which waited for %s\n", "", screen_end_of(waited, 25));
+    printf("  %39s which waited for %s\n", "", screen_end_of(waited, 22));
 }
 
 static void print_totals(const struct trace_recording *recording, const struct gap_list *list,

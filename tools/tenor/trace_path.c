@@ -63,9 +63,15 @@ static void print_step(const struct trace_recording *recording, const struct tra
     if (recording->ops.at[step->op].site != TRACE_NONE)
       snprintf(place, sizeof place, "%s:%" PRIu32, trace_string(recording, site.file), site.line);
   }
-  printf("  %9s %9s  %s %s %s\n", screen_time(step->begin), screen_time(step->end - step->begin),
-         screen_column(trace_what_names[step->what], 11), screen_column(name, 16),
-         screen_end_of(step->what > TRACE_COPY && *lane && !*place ? lane : place, 26));
+  const char *last = step->what > TRACE_COPY && *lane && !*place ? lane : place;
+  printf("  %9s %9s  %s", screen_time(step->begin), screen_time(step->end - step->begin),
+         *name || *last ? screen_column(trace_what_names[step->what], 11)
+                        : trace_what_names[step->what]);
+  if (*last)
+    printf(" %s %s", screen_column(name, 16), screen_end_of(last, 26));
+  else if (*name)
+    printf(" %s", screen_end_of(name, 40));
+  putchar('\n');
 }
 
 /* The shortest step that is among the `shown` longest. */

@@ -81,7 +81,7 @@ static void print_application(const struct trace_recording *recording,
   printf("  %s submitted %s ops; waited %s (%s)", screen_column(title, 14),
          screen_count(row->submits), screen_time(row->waited),
          screen_share(row->waited, recording->last));
-  if (row->cpu != TRACE_NEVER)
+  if (row->cpu > 0)
     printf("; CPU %s", screen_time(row->cpu));
   printf("\n  %14s devices ran for %s, and it was free for %s of that (%s)\n", "",
          screen_time(summary->running), screen_time(row->hidden),
@@ -94,7 +94,7 @@ static void print_dispatcher(const struct trace_recording *recording,
   printf("  dispatcher     busy %s (%s), of that callbacks %s; slept %s", screen_time(loaded),
          screen_share(loaded, recording->last), screen_time(row->callbacks),
          screen_time(row->slept));
-  if (row->cpu != TRACE_NEVER)
+  if (row->cpu > 0)
     printf("; CPU %s", screen_time(row->cpu));
   putchar('\n');
 }

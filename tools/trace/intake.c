@@ -166,7 +166,7 @@ static tnr_status submit(struct intake *intake, struct intake_tape *tape,
   op->kind = event->flags & TNR_TRACE_KIND_MASK;
   op->flags |= TRACE_SUBMITTED | (event->flags & TNR_TRACE_PLAIN ? TRACE_PLAIN : 0);
   op->inputs = (uint32_t)recording->inputs.count;
-  recording->lanes.at[tape->lane].submits++;
+  recording->lanes.at[tape->lane].submits += op->kind == TNR_TRACE_OP;
   status = set_group(tape, op, event, fault);
   return status == TNR_OK ? add_inputs(intake, op, event, fault) : status;
 }
