@@ -85,6 +85,7 @@ static void flush(struct tape_file *file, uint32_t index) {
 void tape_turn(struct tape_file *file, uint32_t tape) {
   flush(file, tape);
   file->tapes[tape].begun = false;
+  file->tapes[tape].sites = file->tapes[tape].plans = 0;
 }
 
 void tape_cut(struct tape_file *file) {

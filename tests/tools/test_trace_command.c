@@ -24,7 +24,7 @@ static void read_text(const char *name, char *out) {
 static const struct outcome *tenor(const char *arguments) {
   static struct outcome outcome;
   char line[2048];
-  snprintf(line, sizeof line, "cd %s && %s %s >out.txt 2>err.txt </dev/null", tape_path("."),
+  snprintf(line, sizeof line, "cd %s && %s </dev/null %s >out.txt 2>err.txt", tape_path("."),
            TENOR_COMMAND, arguments);
   int status = system(line);
   assert_true(WIFEXITED(status));
@@ -135,7 +135,7 @@ static void screens_say_what_the_analyses_found(void **state) {
   const struct outcome *outcome = exits(0, "trace summary diamond");
   assert_screen(outcome->out);
   assert_says(outcome->out, "hand made, 11.1 µs recorded: 4 ops; ");
-  assert_says(outcome->out, "another device     4.95 µs (44.6%)");
+  assert_says(outcome->out, "another device       4.95 µs (44.6%)");
   outcome = exits(0, "trace critical-path diamond");
   assert_screen(outcome->out);
   assert_says(outcome->out, "complete after 11.0 µs, at the end of a chain of 16 steps");

@@ -3,8 +3,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "../../tools/trace/invariants.h"
 #include "../../tools/trace/export.h"
+#include "../../tools/trace/invariants.h"
 #include "../../tools/trace/page_data.h"
 #include "../../tools/trace/path.h"
 #include "../../tools/trace/summary.h"

@@ -32,8 +32,8 @@ static int usage(FILE *to) {
         to);
   for (int i = 0; i < SUBCOMMANDS; i++)
     fprintf(to, "  %-15s%s\n", subcommands[i].name, subcommands[i].what);
-  fputs("\n'tenor trace COMMAND --help' says more. A program is also recorded when it is started\n"
-        "with TENOR_TRACE=FILE in its environment, or by tnr_trace_start.\n",
+  fputs("\n'tenor trace COMMAND --help' says more. A program is recorded, too, when it is\n"
+        "started with TENOR_TRACE=FILE in its environment, or calls tnr_trace_start.\n",
         to);
   return to == stdout ? 0 : COMMAND_MISUSED;
 }

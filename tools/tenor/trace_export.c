@@ -8,12 +8,13 @@
 
 static const char help[] =
     "Usage: tenor trace export --format FORMAT [OPTION]... [FILE]\n"
-    "Writes a recording (default: tenor.trace; '-' is standard input) in another form:\n"
-    "  json  Chrome trace events, for https://ui.perfetto.dev and https://www.speedscope.app\n"
+    "Writes a recording (default: tenor.trace; '-' is standard input) in another\n"
+    "form:\n"
+    "  json  Chrome trace events, for ui.perfetto.dev and www.speedscope.app\n"
     "  svg   a picture of threads and devices\n"
     "  csv   a row for each run of an op on a device\n"
     "\n"
-    "  -f, --format FORMAT  json, svg or csv; default: what the output's name ends with\n"
+    "  -f, --format FORMAT  json, svg or csv; default: what the output's name ends in\n"
     "  -o, --output FILE    default: standard output\n"
     "  -h, --help           show this help\n"
     "\n"

@@ -11,12 +11,12 @@
 
 static const char help[] =
     "Usage: tenor trace gaps [OPTION]... [FILE]\n"
-    "Lists the stretches of a recording (default: tenor.trace) in which a device had nothing to\n"
-    "run, the longest of each, and says why: nothing was submitted; or what came next waited for\n"
-    "the host (the thread that submitted it was waiting itself, or in a callback; or an input was\n"
-    "the program's own), for an input from another device, for a limit, for the dispatcher, or "
-    "for\n"
-    "the worker to take it up.\n"
+    "Lists the stretches of a recording (default: tenor.trace) in which a device\n"
+    "had nothing to run, the longest of each, and says why: nothing was submitted;\n"
+    "or what came next waited for the host (the thread that submitted it was\n"
+    "waiting itself, or in a callback; or an input was the program's own), for an\n"
+    "input from another device, for a limit, for the dispatcher, or for the worker\n"
+    "to take it up.\n"
     "\n"
     "  -m, --min TIME  the shortest gap to list, such as 50us or 2ms (default 10us)\n"
     "  -a, --all       all of them, in the order of time\n"

@@ -10,13 +10,13 @@
 
 static const char help[] =
     "Usage: tenor trace html [OPTION]... [FILE]\n"
-    "Writes one page that shows the timeline of a recording (default: tenor.trace): threads, the\n"
-    "dispatcher, workers and devices, with zoom, search, arrows and the critical path. It needs "
-    "no\n"
-    "network and no other file.\n"
+    "Writes one page that shows the timeline of a recording (default: tenor.trace):\n"
+    "threads, the dispatcher, workers and devices, with zoom, search, arrows and\n"
+    "the critical path. It needs no network and no other file.\n"
     "\n"
     "  -o, --output PAGE     default: the recording's name with .html behind it\n"
-    "  -e, --max-events N    events to show at most (default 1000000): the latest are left out\n"
+    "  -e, --max-events N    events to show at most (default 1000000); the latest\n"
+    "                        are left out\n"
     "  -h, --help            show this help\n";
 
 struct page_writer {

@@ -8,21 +8,21 @@
 
 static const char help[] =
     "Usage: tenor trace critical-path [OPTION]... [FILE]\n"
-    "Says which chain of ops and waits decided when the last op of a recording (default:\n"
-    "tenor.trace) was complete: what it consists of, and how much earlier the end would come if\n"
-    "that took no time; then the chain itself, its longest steps or all.\n"
+    "Says which chain of ops and waits decided when the last op of a recording\n"
+    "(default: tenor.trace) was complete: what it consists of, and how much earlier\n"
+    "the end would come if that took no time; then the chain itself, its longest\n"
+    "steps or all.\n"
     "\n"
     "  -a, --all   all steps\n"
     "  -j, --json  as JSON; times are in ns\n"
     "  -h, --help  show this help\n"
     "\n"
-    "'execute', 'create' and 'copy' are work of a device. 'dispatcher' is from a submission, or "
-    "the\n"
-    "end of an input, to the launch, and from the end of a run to its completion; 'worker' from\n"
-    "there until a worker takes it up. 'host code' is what a thread does between coming back from "
-    "a\n"
-    "wait and the next submission, 'thread wake' how long it takes to come back. The last line is\n"
-    "what would be gained if no thread waited, but submitted all that it can.\n";
+    "'execute', 'create' and 'copy' are work of a device. 'dispatcher' is from a\n"
+    "submission, or the end of an input, to the launch, and from the end of a run\n"
+    "to its completion; 'worker' from there until a worker takes it up. 'host code'\n"
+    "is what a thread does between coming back from a wait and the next submission,\n"
+    "'thread wake' how long it takes to come back. The last line is what would be\n"
+    "gained if no thread waited, but submitted all that it can.\n";
 
 enum { STEPS_SHOWN = 20, NAMES_MAX = 8 };
 

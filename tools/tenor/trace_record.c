@@ -17,17 +17,16 @@ static const char command[] = "trace record";
 
 static const char help[] =
     "Usage: tenor trace record [-o FILE] [--flight] [--] COMMAND [ARGUMENT]...\n"
-    "Runs a program that uses tenor, and records what its runtimes do. A second runtime of the\n"
-    "program writes to FILE.2, a third to FILE.3, and so on.\n"
+    "Runs a program that uses tenor, and records what its runtimes do. A second\n"
+    "runtime of the program writes to FILE.2, a third to FILE.3, and so on.\n"
     "\n"
     "  -o, --output FILE  what to write (default tenor.trace)\n"
-    "      --flight       keep the last moments in memory, and write them when an op fails, the\n"
-    "                     program crashes, or SIGUSR2 arrives\n"
+    "      --flight       keep the last moments in memory, and write them when an\n"
+    "                     op fails, the program crashes, or SIGUSR2 arrives\n"
     "  -h, --help         show this help\n"
     "\n"
-    "The exit status is the program's, or 128 and the signal's number where one ended it; 127 "
-    "when\n"
-    "it cannot be started.\n";
+    "The exit status is the program's, or 128 and the signal's number where one\n"
+    "ended it; 127 when it cannot be started.\n";
 
 enum { CANNOT_START = 127, BY_SIGNAL = 128 };
 
@@ -37,19 +36,32 @@ static void pass_on(int number) {
   kill(child, number);
 }
 
+static const int passed[] = {SIGTERM, SIGHUP, SIGUSR1, SIGUSR2};
+
+enum { PASSED = sizeof passed / sizeof *passed };
+
 /* Those from a terminal reach the child by themselves: we only outlive it. */
 static void watch_signals(void) {
-  const int passed[] = {SIGTERM, SIGHUP, SIGUSR1, SIGUSR2};
   struct sigaction action = {.sa_handler = pass_on, .sa_flags = SA_RESTART};
   sigemptyset(&action.sa_mask);
-  for (size_t i = 0; i < sizeof passed / sizeof *passed; i++)
+  for (int i = 0; i < PASSED; i++)
     sigaction(passed[i], &action, NULL);
   action.sa_handler = SIG_IGN;
   sigaction(SIGINT, &action, NULL);
   sigaction(SIGQUIT, &action, NULL);
 }
 
-static void start(char **argv) {
+/* Until there is somebody to pass them on to. */
+static void hold_signals(sigset_t *before) {
+  sigset_t held;
+  sigemptyset(&held);
+  for (int i = 0; i < PASSED; i++)
+    sigaddset(&held, passed[i]);
+  sigprocmask(SIG_BLOCK, &held, before);
+}
+
+static void start(char **argv, const sigset_t *mask) {
+  sigprocmask(SIG_SETMASK, mask, NULL);
   execvp(argv[0], argv);
   int error = errno;
   (void)command_fail("cannot start '%s': %s", argv[0], strerror(error));
@@ -133,16 +145,19 @@ static struct timespec a_moment_ago(void) {
 
 static int record(const char *path, bool flight, char **argv) {
   int status;
+  sigset_t mask;
   struct timespec since = a_moment_ago();
   if (!set_environment(path, flight))
     return command_fail("no memory to record");
   fflush(NULL);
+  hold_signals(&mask);
   child = fork();
   if (child == -1)
     return command_fail("cannot start a process: %s", strerror(errno));
   if (child == 0)
-    start(argv);
+    start(argv, &mask);
   watch_signals();
+  sigprocmask(SIG_SETMASK, &mask, NULL);
   while (waitpid(child, &status, 0) == -1)
     if (errno != EINTR)
       return command_fail("cannot wait for '%s': %s", argv[0], strerror(errno));

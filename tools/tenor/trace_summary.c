@@ -83,9 +83,8 @@ static void print_application(const struct trace_recording *recording,
          screen_share(row->waited, recording->last));
   if (row->cpu > 0)
     printf("; CPU %s", screen_time(row->cpu));
-  printf("\n  %14s devices ran for %s, and it was free for %s of that (%s)\n", "",
-         screen_time(summary->running), screen_time(row->hidden),
-         screen_share(row->hidden, summary->running));
+  printf("\n  %14s free for %s of the %s that devices ran (%s)\n", "", screen_time(row->hidden),
+         screen_time(summary->running), screen_share(row->hidden, summary->running));
 }
 
 static void print_dispatcher(const struct trace_recording *recording,
