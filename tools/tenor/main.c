@@ -15,6 +15,7 @@ static const struct {
     {"run", "run an ONNX model over the rows of input files", command_run},
     {"devices", "list the kinds of devices that there are", command_devices},
     {"bench", "measure what the runtime costs, beside direct calls of oneDNN", command_bench},
+    {"trace", "record what a program does with tenor, and see where its time goes", command_trace},
 };
 
 enum { COMMANDS = sizeof commands / sizeof *commands };

@@ -1,0 +1,66 @@
+/* Pages in a headless Chromium. */
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { pathToFileURL } from "node:url";
+import { chromium } from "playwright-core";
+
+export class Browser {
+  static async launch() {
+    const args = process.getuid() === 0 ? ["--no-sandbox"] : [];
+    return new Browser(await chromium.launch({ executablePath: process.env.CHROMIUM, args }));
+  }
+
+  constructor(chrome) {
+    this.chrome = chrome;
+    this.folder = mkdtempSync(join(tmpdir(), "tenor-page-"));
+    this.pages = 0;
+  }
+
+  async close() {
+    await this.chrome.close();
+    rmSync(this.folder, { recursive: true });
+  }
+
+  /* The page with `recording` (null: without one) in a tab of its own, offline. What goes wrong in it
+   * is listed in `faults`; `address` is where it stands. */
+  async open(recording, { hash = "", ...options } = {}) {
+    const file = join(this.folder, `${this.pages++}.html`);
+    writeFileSync(file, pageWith(recording));
+    const context = await this.chrome.newContext({ viewport: { width: 1400, height: 860 }, offline: true, ...options });
+    const page = await context.newPage(), faults = [];
+    page.on("pageerror", (error) => faults.push(error.stack));
+    page.on("console", (message) => ["error", "warning"].includes(message.type()) && faults.push(message.text()));
+    page.on("request", (request) => /^(file|data|blob):/.test(request.url()) || faults.push(`asks for ${request.url()}`));
+    const address = pathToFileURL(file).href;
+    await page.goto(address + hash);
+    await page.waitForFunction(() => window.timeline);
+    return Object.assign(page, { faults, address });
+  }
+}
+
+function pageWith(recording) {
+  const template = readFileSync(process.env.TENOR_PAGE, "utf8");
+  if (!recording)
+    return template;
+  const data = JSON.stringify(recording).replaceAll("<", "\\u003c");
+  return template.replace("<!-- RECORDING -->", () => `<script type="application/json" id="recording">${data}</script>`);
+}
+
+/* When the page has come to rest: nothing glides, nothing is to be drawn. */
+export async function settled(page) {
+  await page.waitForFunction(() => !timeline.waiting && !timeline.search.waits && timeline.keys.held.size === 0);
+}
+
+/* Where an op is on the screen. */
+export function placeOf(page, op) {
+  return page.evaluate((op) => {
+    const { row, begin, end } = timeline.lanes.placeOf(op), box = byId("stage").getBoundingClientRect();
+    return { x: box.left + timeline.view.x((begin + end) / 2), y: box.top + row.lane.top + row.top + row.height / 2 - byId("scroll").scrollTop };
+  }, op);
+}
+
+/* [begin, end] of what is shown, ns. */
+export function viewOf(page) {
+  return page.evaluate(() => [timeline.view.begin, timeline.view.end]);
+}

@@ -1,0 +1,154 @@
+/* What was recorded: tables of columns, and what can be asked of an op. An op, a site, … is the
+ * number of its row; -1 stands for none, and in times for "did not happen". Times are in ns. */
+
+const OP = 0, COMPOSITE = 1;
+const PLAIN = 1, MISS = 2, ALIAS = 4, WAS_HELD = 8; /* flags of ops */
+
+/* Kinds of events, whatever numbers the file gives them. */
+const KIND_NAMES = ["execute", "create", "copy", "body", "callback", "wait", "rest", "submit", "wake", "gap"];
+const [EXECUTE, CREATE, COPY, BODY, CALLBACK, WAIT, REST, SUBMIT, WAKE, GAP] = KIND_NAMES.keys();
+
+/* Ways in which an op ends. */
+const FINE = 0, FAILED = 1, CANCELLED = 2, TIMED_OUT = 3, UNFINISHED = 4;
+const OUTCOMES = ["ok", "failed", "cancelled", "timed out", "not ended"];
+
+const TIMES = ["submitted", "resolved", "launched", "began", "created", "ended", "completed"];
+const INDICES = ["number", "kind", "name", "parent", "site", "plan", "error", "group", "priority", "status",
+  "flags", "lane", "device", "inputs_at", "inputs", "dependents_at", "dependents", "waited_for"];
+
+class Recording {
+  constructor(data) {
+    this.about = { program: "", duration: 0, whole: true, lost: 0, left_out: 0, strangers: 0, ...data.recording };
+    for (const list of ["devices", "lanes", "names", "statuses", "sites", "plans", "errors", "counters"])
+      this[list] = data[list] ?? [];
+    this.ops = columnsOf(data.ops ?? {}, INDICES, [...TIMES, "bytes"]);
+    this.events = columnsOf(data.events ?? {}, ["kind", "name", "op", "depth"], ["start", "duration"]);
+    this.events.kind = this.events.kind.map((kind) => KIND_NAMES.indexOf((data.kinds ?? KIND_NAMES)[kind]));
+    const path = data.path ?? {};
+    this.path = { whats: path.whats ?? [], gains: path.gains ?? [],
+                  ...columnsOf(path, ["op", "lane", "what"], ["start", "duration"]) };
+    this.count = this.ops.number.length;
+    this.outcome = this.#outcomes();
+    this.duration = this.#end();
+    this.onPath = this.#onPath();
+    [this.childrenAt, this.children] = grouped(this.ops.parent, this.count);
+  }
+
+  #outcomes() {
+    const kinds = this.statuses.map((status) => {
+      const name = status.replace(/^TNR_/, "");
+      return { OK: FINE, ECANCELED: CANCELLED, ETIMEDOUT: TIMED_OUT }[name] ?? FAILED;
+    });
+    return Uint8Array.from(this.ops.status, (status) => (status < 0 ? UNFINISHED : kinds[status] ?? FAILED));
+  }
+
+  /* The axis must hold every event, also in a recording that was cut off. */
+  #end() {
+    let end = this.about.duration;
+    const { start, duration } = this.events;
+    for (let i = 0; i < start.length; i++)
+      end = Math.max(end, start[i] + duration[i]);
+    return Math.max(end, 1);
+  }
+
+  #onPath() {
+    const on = new Uint8Array(this.count);
+    for (const op of this.path.op)
+      if (op >= 0)
+        on[op] = 1;
+    return on;
+  }
+
+  nameOf(op) {
+    return this.names[this.ops.name[op]] ?? "op";
+  }
+
+  planOf(op) {
+    return this.plans[this.ops.plan[op]] ?? null;
+  }
+
+  siteOf(op) {
+    return this.sites[this.ops.site[op]] ?? null;
+  }
+
+  /* "model.c:12", or "". */
+  placeOf(op) {
+    const site = this.siteOf(op);
+    return site?.file ? `${site.file}:${site.line}` : "";
+  }
+
+  inputsOf(op) {
+    return this.ops.inputs.subarray(this.ops.inputs_at[op] ?? 0, this.ops.inputs_at[op + 1] ?? 0);
+  }
+
+  dependentsOf(op) {
+    return this.ops.dependents.subarray(this.ops.dependents_at[op] ?? 0, this.ops.dependents_at[op + 1] ?? 0);
+  }
+
+  childrenOf(op) {
+    return this.children.subarray(this.childrenAt[op], this.childrenAt[op + 1]);
+  }
+
+  /* The composites around an op, outermost first. */
+  around(op) {
+    const chain = [];
+    for (let at = this.ops.parent[op]; at >= 0 && chain.length < 64; at = this.ops.parent[at])
+      chain.unshift(at);
+    return chain;
+  }
+
+  deviceName(device) {
+    return device < 0 ? "host" : this.devices[device]?.name ?? `device ${device}`;
+  }
+
+  /* When it was first and last seen. */
+  extentOf(op) {
+    const times = TIMES.map((time) => this.ops[time][op]).filter((time) => time >= 0);
+    let begin = Math.min(...times), end = Math.max(...times);
+    for (const child of this.childrenOf(op)) {
+      const extent = this.extentOf(child);
+      begin = Math.min(begin, extent.begin);
+      end = Math.max(end, extent.end);
+    }
+    return Number.isFinite(begin) ? { begin, end } : { begin: 0, end: this.duration };
+  }
+
+  /* What somebody would call it. */
+  titleOf(op) {
+    return `${this.nameOf(op)} #${this.ops.number[op]}`;
+  }
+}
+
+function columnsOf(table, indices, times) {
+  const columns = {};
+  for (const key of indices)
+    columns[key] = new Int32Array(table[key] ?? []);
+  for (const key of times)
+    columns[key] = new Float64Array(table[key] ?? []);
+  return columns;
+}
+
+/* The rows that have the same key, next to each other: those of key k are rows[at[k]] … */
+function grouped(keys, count) {
+  const at = new Int32Array(count + 1);
+  for (const key of keys)
+    if (key >= 0)
+      at[key + 1]++;
+  for (let k = 0; k < count; k++)
+    at[k + 1] += at[k];
+  const next = at.slice(0, count), rows = new Int32Array(at[count]);
+  for (let row = 0; row < keys.length; row++)
+    if (keys[row] >= 0)
+      rows[next[keys[row]]++] = row;
+  return [at, rows];
+}
+
+/* The recording of this page; null where it has none. */
+function readRecording() {
+  const element = byId("recording");
+  if (!element)
+    return null;
+  const data = JSON.parse(element.textContent);
+  element.remove(); /* the text is large */
+  return new Recording(data);
+}
