@@ -206,8 +206,8 @@ static tnr_worker *worker_with(rig *r, uintptr_t waiting) {
   memset(r->worker, 0, sizeof *r->worker);
   r->worker->duty = (tnr_worker_duty){on_start, on_run, on_finish, on_wake, r};
   for (uintptr_t i = 0; i < waiting; i++)
-    tnr_ring_push(&r->worker->queue, number(i + 1));
-  tnr_ring_publish(&r->worker->queue);
+    tnr_ring_push(&r->worker->queues[TNR_LEVEL_NORMAL], number(i + 1));
+  tnr_ring_publish(&r->worker->queues[TNR_LEVEL_NORMAL]);
   return r->worker;
 }
 
@@ -217,8 +217,8 @@ static void brief_items_are_held_while_others_wait(void **state) {
   tnr_worker *worker = worker_with(&r, 16);
   assert_true(tnr_worker_may_hold(worker, TNR_WORKER_BRIEF_NS - 1));
   assert_false(tnr_worker_may_hold(worker, TNR_WORKER_BRIEF_NS));
-  (void)tnr_ring_look(&worker->queue);
-  (void)tnr_ring_pop(&worker->queue);
+  (void)tnr_ring_look(&worker->queues[TNR_LEVEL_NORMAL]);
+  (void)tnr_ring_pop(&worker->queues[TNR_LEVEL_NORMAL]);
   assert_false(tnr_worker_may_hold(worker, 1000));
   free(worker);
 }
