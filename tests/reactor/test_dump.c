@@ -133,7 +133,7 @@ static void it_tells_how_long_ago(void **state) {
 static void it_tells_terms(void **state) {
   check_needs_threads();
   tnr_future *held = rig_hold(tnr_to_async(rig_tensor(rig_cpu(*state, 0), 1)));
-  tnr_group *group = tnr_group_create(*state, .name = "request 7", .timeout_ns = 50000000000);
+  tnr_group *group = tnr_group_create(*state, .name = "request 7", .timeout_ns = 45000000000);
   assert_ok(tnr_terms_open(.group = group, .priority = TNR_PRIORITY_HIGH));
   tnr_future *f = rig_plus_one(held);
   assert_ok(tnr_terms_close());
