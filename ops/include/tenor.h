@@ -7,6 +7,7 @@
 #include <tenor/dump.h>
 #include <tenor/error.h>
 #include <tenor/future.h>
+#include <tenor/live.h>
 #include <tenor/mailbox.h>
 #include <tenor/ops.h>
 #include <tenor/promise.h>
