@@ -360,14 +360,14 @@ void tape_brief_op(struct tape_file *file, uint64_t time, uint32_t op, uint32_t 
   uint64_t *submit = put_brief(file, TAPE_MAIN, TNR_TRACE_BRIEF_SUBMIT, 0, time, op, 3);
   submit[1] = UINT64_C(1) << 48;
   submit[2] = input;
-  put_brief(file, TAPE_DISPATCHER, TNR_TRACE_BRIEF_RESOLVE, 1, time + 10, op, 1);
-  put_brief(file, TAPE_DISPATCHER, TNR_TRACE_BRIEF_LAUNCH, device, time + 20, op, 1);
+  put_brief(file, TAPE_DISPATCHER, TNR_TRACE_BRIEF_RESOLVE, 1, time + 160, op, 1);
+  put_brief(file, TAPE_DISPATCHER, TNR_TRACE_BRIEF_LAUNCH, device, time + 170, op, 1);
   struct tape *worker = &file->tapes[TAPE_WORKER + device];
   if (!worker->begun || worker->plans == 0)
-    (void)put_plan(file, device, time + 30, name);
-  uint64_t *run = put_brief(file, TAPE_WORKER + device, TNR_TRACE_BRIEF_RUN, 0, time + 100, op, 2);
+    (void)put_plan(file, device, time + 180, name);
+  uint64_t *run = put_brief(file, TAPE_WORKER + device, TNR_TRACE_BRIEF_RUN, 0, time + 250, op, 2);
   run[1] = (uint64_t)CREATE << 16 | (uint64_t)EXECUTE << 32;
-  put_brief(file, TAPE_DISPATCHER, TNR_TRACE_BRIEF_COMPLETE, TNR_OK, time + 110, op, 1);
+  put_brief(file, TAPE_DISPATCHER, TNR_TRACE_BRIEF_COMPLETE, TNR_OK, time + 260, op, 1);
 }
 
 void tape_whole(struct tape_file *file, const struct tape_op *op, uint32_t device,

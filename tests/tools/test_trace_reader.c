@@ -89,23 +89,23 @@ static void both_forms_say_the_same(void **state) {
       seen |= 1;
       break;
     case TNR_TRACE_RESOLVE:
-      assert_int_equal(event.time, 1010);
+      assert_int_equal(event.time, 1160);
       assert_int_equal(event.what, 1);
       seen |= 2;
       break;
     case TNR_TRACE_LAUNCH:
-      assert_int_equal(event.time, 1020);
+      assert_int_equal(event.time, 1170);
       assert_int_equal(event.device, 0);
       seen |= 4;
       break;
     case TNR_TRACE_RUN:
-      assert_int_equal(event.time, 1100);
+      assert_int_equal(event.time, 1250);
       assert_int_equal(event.create, 10);
       assert_int_equal(event.execute, 60);
       seen |= 8;
       break;
     case TNR_TRACE_COMPLETE:
-      assert_int_equal(event.time, 1110);
+      assert_int_equal(event.time, 1260);
       assert_int_equal(event.what, TNR_OK);
       seen |= 16;
       break;

@@ -13,6 +13,14 @@ static char *next_buffer(void) {
   return buffers[next];
 }
 
+/* Bytes that begin no character take none. */
+static int columns_of(const char *text) {
+  int columns = 0;
+  for (; *text; text++)
+    columns += (*text & 0xc0) != 0x80;
+  return columns;
+}
+
 /* Three digits, which is what a look takes in. */
 static const char *put_scaled(double value, const char *unit) {
   char *text = next_buffer();
@@ -33,6 +41,15 @@ const char *screen_time(int64_t ns) {
     return put_scaled(value, units[unit]);
   char *text = next_buffer();
   snprintf(text, BUFFER, "%" PRId64 " ns", ns);
+  return text;
+}
+
+const char *screen_time_column(int64_t ns) {
+  enum { COLUMNS = 9 };
+  const char *time = screen_time(ns);
+  char *text = next_buffer();
+  int length = columns_of(time);
+  snprintf(text, BUFFER, "%*s%s", length < COLUMNS ? COLUMNS - length : 0, "", time);
   return text;
 }
 
@@ -67,15 +84,6 @@ const char *screen_share(int64_t part, int64_t whole) {
   char *text = next_buffer();
   snprintf(text, BUFFER, "%.1f%%", whole > 0 ? 100.0 * (double)part / (double)whole : 0);
   return text;
-}
-
-/* ---- columns: bytes that begin no character take none ---- */
-
-static int columns_of(const char *text) {
-  int columns = 0;
-  for (; *text; text++)
-    columns += (*text & 0xc0) != 0x80;
-  return columns;
 }
 
 static const char *skip(const char *text, int columns) {

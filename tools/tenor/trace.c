@@ -6,6 +6,8 @@
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "file.h"
 #include "screen.h"
@@ -212,6 +214,27 @@ bool trace_load(const char *path, struct trace_recording *out, int *exit_status)
   }
   say_what_is_missing(path, out);
   return true;
+}
+
+/* What stands for a device is no file to be removed. */
+static void remove_file(const char *path) {
+  struct stat found;
+  if (lstat(path, &found) == 0 && S_ISREG(found.st_mode))
+    (void)unlink(path);
+}
+
+int trace_write_file(const char *path, int (*write)(FILE *to, void *user), void *user) {
+  FILE *to = fopen(path, "w");
+  if (!to)
+    return command_fail("%s: %s", path, strerror(errno));
+  int status = write(to, user);
+  bool failed = ferror(to) != 0;
+  failed |= fclose(to) != 0;
+  if (status == 0 && failed)
+    status = command_fail("%s: cannot write all of it: %s", path, strerror(errno));
+  if (status != 0)
+    remove_file(path);
+  return status;
 }
 
 int trace_end_json(struct json *json) {

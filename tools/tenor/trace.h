@@ -38,6 +38,11 @@ bool trace_load(const char *path, struct trace_recording *out, int *exit_status)
 /* Says what failed, with the file's name; returns the exit status. */
 int trace_failed(const char *path, const tnr_fault *fault);
 
+/* Has `write` fill the file, which is made or emptied, and says what went wrong. What could not be
+ * written whole is removed, where it is a file. Returns the exit status; `write` returns one, too.
+ */
+int trace_write_file(const char *path, int (*write)(FILE *to, void *user), void *user);
+
 /* Closes the object that `json` is, and the line; 0, or the exit status when it could not be
  * written. */
 int trace_end_json(struct json *json);

@@ -7,14 +7,15 @@
 #include "screen.h"
 #include "trace.h"
 
-static const char help[] = "Usage: tenor trace diff [OPTION]... BEFORE AFTER\n"
-                           "Says what differs between two recordings: how long they took, how busy "
-                           "devices were, what the\n"
-                           "critical path consists of, and the ops whose time has changed most.\n"
-                           "\n"
-                           "  -a, --all   all ops\n"
-                           "  -j, --json  as JSON; times are in ns\n"
-                           "  -h, --help  show this help\n";
+static const char help[] =
+    "Usage: tenor trace diff [OPTION]... BEFORE AFTER\n"
+    "Says what differs between two recordings: how long they took, how busy devices\n"
+    "were, what the critical path consists of, and the ops whose time has changed\n"
+    "most.\n"
+    "\n"
+    "  -a, --all   all ops\n"
+    "  -j, --json  as JSON; times are in ns\n"
+    "  -h, --help  show this help\n";
 
 enum { SIDES = 2, SHOWN = 15 };
 
@@ -118,9 +119,10 @@ static const char *change_of(const int64_t *time) {
 }
 
 static void print_change(const struct change *change) {
-  printf("  %s %10s %10s %10s %10s  %8s\n", screen_column(change->name, 20),
-         screen_count(change->runs[0]), screen_count(change->runs[1]), screen_time(change->time[0]),
-         screen_time(change->time[1]), change_of(change->time));
+  printf("  %s %10s %10s  %s  %s  %8s\n", screen_column(change->name, 20),
+         screen_count(change->runs[0]), screen_count(change->runs[1]),
+         screen_time_column(change->time[0]), screen_time_column(change->time[1]),
+         change_of(change->time));
 }
 
 static void print_changes(const char *title, const char *what, const struct changes *changes,

@@ -1,8 +1,6 @@
 #include "../trace/export.h"
 
-#include <errno.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "trace.h"
 
@@ -18,7 +16,7 @@ static const char help[] =
     "  -o, --output FILE    default: standard output\n"
     "  -h, --help           show this help\n"
     "\n"
-    "It takes about 25 bytes of memory for each record, and writes piece by piece.\n";
+    "It takes about 35 bytes of memory for each record, and writes piece by piece.\n";
 
 static const char command[] = "trace export";
 
@@ -35,28 +33,18 @@ static const char *format_of(const struct trace_options *options) {
   return options->format ? options->format : dot ? dot + 1 : "";
 }
 
-static int write_to(trace_export_fn *write, const struct trace_recording *recording,
-                    const struct trace_options *options, FILE *to) {
-  tnr_fault fault;
-  if (write(recording, to, &fault) != TNR_OK)
-    return trace_failed(options->files[0], &fault);
-  return 0;
-}
+struct export {
+  trace_export_fn *write;
+  const struct trace_recording *recording;
+  const char *path; /* of the recording */
+};
 
-/* What could not be written whole is removed. */
-static int write_file(trace_export_fn *write, const struct trace_recording *recording,
-                      const struct trace_options *options) {
-  FILE *to = fopen(options->output, "w");
-  if (!to)
-    return command_fail("%s: %s", options->output, strerror(errno));
-  int status = write_to(write, recording, options, to);
-  bool failed = ferror(to) != 0;
-  failed |= fclose(to) != 0;
-  if (status == 0 && failed)
-    status = command_fail("%s: cannot write all of it: %s", options->output, strerror(errno));
-  if (status != 0)
-    (void)unlink(options->output);
-  return status;
+static int write_to(FILE *to, void *user) {
+  const struct export *export = user;
+  tnr_fault fault;
+  if (export->write(export->recording, to, &fault) != TNR_OK)
+    return trace_failed(export->path, &fault);
+  return 0;
 }
 
 static int export(trace_export_fn *write, const struct trace_options *options) {
@@ -64,8 +52,9 @@ static int export(trace_export_fn *write, const struct trace_options *options) {
   int exit_status;
   if (!trace_load(options->files[0], &recording, &exit_status))
     return exit_status;
-  exit_status = options->output ? write_file(write, &recording, options)
-                                : write_to(write, &recording, options, stdout);
+  struct export what = {write, &recording, options->files[0]};
+  exit_status = options->output ? trace_write_file(options->output, write_to, &what)
+                                : write_to(stdout, &what);
   trace_recording_finish(&recording);
   return exit_status;
 }

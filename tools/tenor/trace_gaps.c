@@ -83,7 +83,8 @@ static void print_gap(const struct trace_recording *recording, const struct trac
   uint32_t op = gap->run == TRACE_NONE ? TRACE_NONE : recording->runs.at[gap->run].op;
   describe(recording, op, next, sizeof next);
   describe(recording, gap->waited_for, waited, sizeof waited);
-  printf("  %9s %9s  %s %s%s\n", screen_time(gap->begin), screen_time(gap->end - gap->begin),
+  printf("  %s %s  %s %s%s\n", screen_time_column(gap->begin),
+         screen_time_column(gap->end - gap->begin),
          screen_column(trace_cause_names[gap->cause], 17), *next ? "before " : "until the end",
          screen_end_of(next, 31));
   if (*waited)
@@ -97,8 +98,8 @@ static void print_totals(const struct trace_recording *recording, const struct g
          screen_count(list->count));
   for (int i = 0; i < TRACE_CAUSES; i++)
     if (list->causes[i] > 0)
-      printf("  %s %9s (%s)\n", screen_column(trace_cause_names[i], 18),
-             screen_time(list->causes[i]), screen_share(list->causes[i], list->idle));
+      printf("  %s %s (%s)\n", screen_column(trace_cause_names[i], 18),
+             screen_time_column(list->causes[i]), screen_share(list->causes[i], list->idle));
 }
 
 static void print_text(const struct trace_recording *recording, struct gap_list *list,

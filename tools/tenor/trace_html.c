@@ -1,7 +1,5 @@
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "../trace/page.h"
 #include "../trace/page_data.h"
@@ -31,22 +29,11 @@ static bool write_recording(FILE *to, void *user) {
   return writer->fault.code == TNR_OK && !ferror(to);
 }
 
-/* What could not be written whole is removed. */
-static int write_page(struct page_writer *writer, const char *path) {
-  FILE *to = fopen(path, "w");
-  if (!to)
-    return command_fail("%s: %s", path, strerror(errno));
-  bool written = page_write(to, write_recording, writer);
-  written &= fclose(to) == 0;
-  if (written) {
-    printf("wrote %s\n", path);
-    return 0;
-  }
-  int status = writer->fault.code == TNR_OK
-                   ? command_fail("%s: cannot write all of it: %s", path, strerror(errno))
-                   : trace_failed(writer->options.file, &writer->fault);
-  (void)unlink(path);
-  return status;
+static int write_page(FILE *to, void *user) {
+  struct page_writer *writer = user;
+  if (page_write(to, write_recording, writer) || writer->fault.code == TNR_OK)
+    return 0; /* what could not be written, `to` knows */
+  return trace_failed(writer->options.file, &writer->fault);
 }
 
 /* "FILE.html", which the caller frees; NULL: no memory. */
@@ -70,7 +57,9 @@ int trace_html(int argc, char **argv) {
       .recording = &recording,
       .options = {.file = options.files[0], .events = (uint64_t)options.events}};
   char *path = options.output ? strdup(options.output) : default_page(options.files[0]);
-  exit_status = path ? write_page(&writer, path) : command_fail("out of memory");
+  exit_status = path ? trace_write_file(path, write_page, &writer) : command_fail("out of memory");
+  if (exit_status == 0)
+    printf("wrote %s\n", path);
   free(path);
   trace_recording_finish(&recording);
   return exit_status;

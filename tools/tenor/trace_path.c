@@ -44,8 +44,8 @@ static void print_gains(const struct trace_recording *recording, const struct tr
   for (size_t i = 0; i < gains->rows.count; i++) {
     const struct trace_gain *gain = &gains->rows.at[i];
     bool waits = gain->sort == TRACE_FREE_WAITS;
-    printf("  %s %9s %6s %8s   %s earlier (%s)\n", screen_column(title_of(recording, gain), 22),
-           screen_time(gain->time), waits ? "" : screen_share(gain->time, path->end),
+    printf("  %s %s %6s %8s   %s earlier (%s)\n", screen_column(title_of(recording, gain), 22),
+           screen_time_column(gain->time), waits ? "" : screen_share(gain->time, path->end),
            screen_count(gain->steps), screen_time(gain->gain), screen_share(gain->gain, path->end));
   }
 }
@@ -64,7 +64,8 @@ static void print_step(const struct trace_recording *recording, const struct tra
       snprintf(place, sizeof place, "%s:%" PRIu32, trace_string(recording, site.file), site.line);
   }
   const char *last = step->what > TRACE_COPY && *lane && !*place ? lane : place;
-  printf("  %9s %9s  %s", screen_time(step->begin), screen_time(step->end - step->begin),
+  printf("  %s %s  %s", screen_time_column(step->begin),
+         screen_time_column(step->end - step->begin),
          *name || *last ? screen_column(trace_what_names[step->what], 11)
                         : trace_what_names[step->what]);
   if (*last)

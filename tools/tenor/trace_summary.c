@@ -6,14 +6,14 @@
 #include "screen.h"
 #include "trace.h"
 
-static const char help[] = "Usage: tenor trace summary [OPTION]... [FILE]\n"
-                           "Says where the time of a recording (default: tenor.trace) went: by op, "
-                           "by device with what it\n"
-                           "waited for, and by thread.\n"
-                           "\n"
-                           "  -a, --all   all ops and threads, not only those that take most\n"
-                           "  -j, --json  as JSON; times are in ns\n"
-                           "  -h, --help  show this help\n";
+static const char help[] =
+    "Usage: tenor trace summary [OPTION]... [FILE]\n"
+    "Says where the time of a recording (default: tenor.trace) went: by op, by\n"
+    "device with what it waited for, and by thread.\n"
+    "\n"
+    "  -a, --all   all ops and threads, not only those that take most\n"
+    "  -j, --json  as JSON; times are in ns\n"
+    "  -h, --help  show this help\n";
 
 enum { OPS_SHOWN = 15, THREADS_SHOWN = 8 };
 
@@ -36,15 +36,15 @@ static void print_head(const struct trace_recording *recording,
 
 static void print_op(const struct trace_recording *recording, const struct trace_op_row *row) {
   const char *name = trace_string(recording, row->name);
-  printf("  %s %9s %9s %9s %9s %9s %10s\n", screen_column(*name ? name : "?", 18),
-         screen_count(row->runs), screen_time(row->total), screen_time(row->p50),
-         screen_time(row->p99), screen_time(row->longest), screen_bytes(row->bytes));
+  printf("  %s %9s %s %s %s %s %10s\n", screen_column(*name ? name : "?", 17),
+         screen_count(row->runs), screen_time_column(row->total), screen_time_column(row->p50),
+         screen_time_column(row->p99), screen_time_column(row->longest), screen_bytes(row->bytes));
 }
 
 static void print_ops(const struct trace_recording *recording, const struct trace_summary *summary,
                       bool all) {
   size_t shown = all || summary->ops.count < OPS_SHOWN ? summary->ops.count : OPS_SHOWN;
-  printf("\nOps by time         %9s %9s %9s %9s %9s %10s\n", "runs", "total", "p50", "p99",
+  printf("\nOps by time        %9s %9s %9s %9s %9s %10s\n", "runs", "total", "p50", "p99",
          "longest", "bytes");
   for (size_t i = 0; i < shown; i++)
     print_op(recording, &summary->ops.at[i]);
@@ -54,14 +54,14 @@ static void print_ops(const struct trace_recording *recording, const struct trac
 
 static void print_device(const struct trace_recording *recording, uint32_t device,
                          const struct trace_device_row *row) {
-  printf("  %s %9s runs  busy %9s (%s)  idle %9s (%s)\n",
+  printf("  %s %9s runs  busy %s (%s)  idle %s (%s)\n",
          screen_column(trace_device_name(recording, device), 10), screen_count(row->runs),
-         screen_time(row->busy), screen_share(row->busy, recording->last), screen_time(row->idle),
-         screen_share(row->idle, recording->last));
+         screen_time_column(row->busy), screen_share(row->busy, recording->last),
+         screen_time_column(row->idle), screen_share(row->idle, recording->last));
   for (int i = 0; i < TRACE_CAUSES; i++)
     if (row->causes[i] > 0)
-      printf("    %s %s %9s (%s)\n", i == TRACE_NOTHING ? "idle:       " : "waiting for:",
-             screen_column(trace_cause_names[i], 18), screen_time(row->causes[i]),
+      printf("    %s %s %s (%s)\n", i == TRACE_NOTHING ? "idle:       " : "waiting for:",
+             screen_column(trace_cause_names[i], 18), screen_time_column(row->causes[i]),
              screen_share(row->causes[i], recording->last));
 }
 

@@ -1,4 +1,4 @@
-/* A whole recording in memory: ops, where they ran, what threads did. About 25 bytes for each
+/* A whole recording in memory: ops, where they ran, what threads did. About 35 bytes for each
  * record of the file; nothing else here takes more than as much again.
  *
  * Times are ns from the recording's beginning; of recordings in flight they may be negative. Rows
