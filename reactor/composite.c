@@ -135,6 +135,8 @@ static deferred *deferred_of(tnr_message *message) {
 }
 
 static void finish(deferred *made, tnr_error *error) {
+  if (made->future.runtime->bounds.on)
+    tnr_bounds_leave_one(made->future.runtime);
   if (error)
     tnr_future_set_error(&made->future, error);
   tnr_future_complete(&made->future);
@@ -281,9 +283,13 @@ static tnr_value defer(tnr_runtime *runtime, const tnr_composite_def *def, tnr_s
   deferred *made = deferred_new(runtime, def, frame ? frame->site : site, in, count, attrs);
   if (!made)
     return none;
+  if (runtime->bounds.on)
+    tnr_bounds_count_one(runtime);
   tnr_status status = tnr_dispatcher_put_message(runtime, &made->message);
   if (status == TNR_OK)
     return tnr_value_adopt(tnr_future_value(&made->future));
+  if (runtime->bounds.on)
+    tnr_bounds_leave_one(runtime);
   tnr_object_release(&made->future.object);
   tnr_object_release(&made->future.object);
   tnr_error_raise_at(def->name, site, status, "%s", tnr_dispatcher_refusal(status));
@@ -335,6 +341,12 @@ tnr_value tnr_call_composite(const tnr_composite_def *def, tnr_site site, const 
   }
   if (!tnr_arguments_init(&arguments, def->name, site, in, in_count))
     return none;
+  tnr_runtime *runtime = arguments.runtime;
+  if (runtime->bounds.on &&
+      tnr_bounds_await(runtime, tnr_value_mesh(in[0]), def->name, site) != TNR_OK) {
+    tnr_arguments_finish(&arguments);
+    return none;
+  }
   tnr_value result = attrs || def->attrs_size == 0
                          ? call(def, site, in, in_count, attrs, &arguments)
                          : call_with_zeros(def, site, in, in_count, &arguments);

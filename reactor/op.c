@@ -6,6 +6,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "bounds.h"
 #include "dispatcher.h"
 #include "error.h"
 #include "movement.h"
@@ -80,15 +81,21 @@ tnr_op *tnr_op_new(tnr_runtime *runtime, const tnr_op_def *def, tnr_site site,
   tnr_future_set_mesh(&op->future, known_mesh(op));
   if (def->attrs_size)
     memcpy(tnr_op_attrs(op), attrs, def->attrs_size);
+  if (runtime->bounds.on)
+    tnr_bounds_begin(op);
   return op;
 }
 
 void tnr_op_give_up(tnr_op *op) {
+  if (op->future.runtime->bounds.on)
+    tnr_bounds_leave(op);
   tnr_object_release(&op->future.object);
   tnr_object_release(&op->future.object);
 }
 
 tnr_status tnr_op_submit(tnr_op *op) {
+  if (op->future.runtime->bounds.on)
+    tnr_bounds_count(op);
   tnr_timeline_note(op, TNR_TIMELINE_SUBMIT, NULL);
   tnr_status status = tnr_dispatcher_put_op(op->future.runtime, op);
   if (status == TNR_OK)
@@ -414,12 +421,33 @@ static tnr_status create_movement(tnr_op *op, tnr_operands *in, tnr_object **out
   return TNR_OK;
 }
 
+static tnr_status make_outputs(tnr_op *op, const tnr_plan *plan, tnr_operands *in, tnr_object **out,
+                               tnr_fault *fault) {
+  return plan ? outputs_new(op, plan, in->tensors, out, fault)
+              : create_movement(op, in, out, fault);
+}
+
+/* Where bytes in flight have limits. */
+static tnr_status make_outputs_within(tnr_op *op, const tnr_plan *plan, tnr_operands *in,
+                                      tnr_object **out, tnr_fault *fault) {
+  const tnr_mesh *mesh = plan ? in->tensors[0]->mesh : tnr_movement_mesh(op, in->tensors[0]);
+  size_t bytes = plan ? tnr_plan_out_bytes(plan) : tnr_movement_piece_bytes(op, in->tensors[0]);
+  tnr_status status = tnr_bounds_hold(op, mesh, bytes, fault);
+  if (status != TNR_OK)
+    return status;
+  status = make_outputs(op, plan, in, out, fault);
+  if (status != TNR_OK)
+    tnr_bounds_drop(op, mesh);
+  return status;
+}
+
 /* `plan` is NULL for movements. True when the dispatcher has to be told. */
 static bool create(tnr_op *op, const tnr_plan *plan, tnr_operands *in) {
   tnr_fault fault;
   tnr_object *result = NULL;
-  tnr_status status = plan ? outputs_new(op, plan, in->tensors, &result, &fault)
-                           : create_movement(op, in, &result, &fault);
+  bool bounded = op->future.runtime->bounds.on;
+  tnr_status status = bounded ? make_outputs_within(op, plan, in, &result, &fault)
+                              : make_outputs(op, plan, in, &result, &fault);
   if (status != TNR_OK) {
     tnr_op_fail(op, &fault);
     return false;
@@ -695,7 +723,10 @@ static void complete(tnr_op *op) {
   free_parts(op);
   drop_inputs(op);
   runtime->in_flight--;
-  tnr_object_release(&op->future.object);
+  if (runtime->bounds.on)
+    tnr_bounds_release(op);
+  else
+    tnr_object_release(&op->future.object);
 }
 
 static void on_done(evutil_socket_t fd, short what, void *op) {

@@ -55,6 +55,9 @@ tnr_status tnr_plan_new(const tnr_op_def *def, const void *attrs, tnr_tensor *co
                         int in_count, tnr_plan **out, tnr_fault *fault);
 void tnr_plan_destroy(tnr_plan *plan);
 
+/* Of the storage that all outputs take on each device. */
+size_t tnr_plan_out_bytes(const tnr_plan *plan);
+
 /* The data of one run. */
 typedef struct tnr_plan_operands {
   const void *const *in;            /* [in_count] */
