@@ -170,7 +170,7 @@ static bool work_for_room(tnr_runtime *runtime, const tnr_want *want) {
   pthread_mutex_unlock(&runtime->bounds.lock);
   tnr_status status = tnr_crank_wait(runtime, has_room, &h, INT64_MAX);
   pthread_mutex_lock(&runtime->bounds.lock);
-  return status == TNR_OK;
+  return status != TNR_ECLOSED; /* another thread may have taken the room */
 }
 
 static void add_when_it_fits(tnr_runtime *runtime, const tnr_want *want) {
