@@ -33,6 +33,8 @@ const char *tnr_status_name(tnr_status status) {
     return "TNR_ETIMEDOUT";
   case TNR_EDEADLK:
     return "TNR_EDEADLK";
+  case TNR_EAGAIN:
+    return "TNR_EAGAIN";
   }
   return "unknown status";
 }

@@ -132,6 +132,10 @@ static tnr_value plain_result(tnr_op *op) {
 }
 
 tnr_value tnr_call_op(tnr_op *op, bool async) {
+  if (op->future.runtime->bounds.on && tnr_bounds_admit(op) != TNR_OK) {
+    tnr_op_give_up(op);
+    return none;
+  }
   if (!async && tnr_op_create_now(op) != TNR_OK)
     return fail_call(op);
   if (tnr_op_submit(op) != TNR_OK)

@@ -207,6 +207,8 @@ static deferred *deferred_of(tnr_message *message) {
 static void finish(deferred *made, tnr_error *error) {
   tnr_runtime *runtime = made->future.runtime;
   made->ended = true;
+  if (runtime->bounds.on)
+    tnr_bounds_leave_one(runtime);
   if (error)
     tnr_future_set_error(&made->future, error);
   tnr_pending_remove(&made->pending);
@@ -459,9 +461,13 @@ static tnr_value defer(const invocation *of, const tnr_composite_def *def, const
     abandon(made);
     return none;
   }
+  if (of->runtime->bounds.on)
+    tnr_bounds_count_one(of->runtime);
   tnr_status status = tnr_dispatcher_put_message(of->runtime, &made->message);
   if (status == TNR_OK)
     return tnr_value_adopt(tnr_future_value(&made->future));
+  if (of->runtime->bounds.on)
+    tnr_bounds_leave_one(of->runtime);
   abandon(made);
   tnr_error_raise_at(def->name, of->site, status, "%s", tnr_dispatcher_refusal(status));
   return none;
@@ -514,6 +520,12 @@ tnr_value tnr_call_composite(const tnr_composite_def *def, tnr_site site, const 
   }
   if (!tnr_arguments_init(&arguments, def->name, site, in, in_count))
     return none;
+  tnr_runtime *runtime = arguments.runtime;
+  if (runtime->bounds.on &&
+      tnr_bounds_await(runtime, tnr_value_mesh(in[0]), def->name, site) != TNR_OK) {
+    tnr_arguments_finish(&arguments);
+    return none;
+  }
   tnr_value result = attrs || def->attrs_size == 0
                          ? call(def, site, in, in_count, attrs, &arguments)
                          : call_with_zeros(def, site, in, in_count, &arguments);

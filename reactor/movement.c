@@ -56,10 +56,20 @@ static tnr_status shard_dim(const tnr_op *op, const tnr_tensor *in, int64_t dim,
   return TNR_OK;
 }
 
+const tnr_mesh *tnr_movement_mesh(tnr_op *op, const tnr_tensor *in) {
+  const movement_attrs *attrs = tnr_op_attrs(op);
+  return attrs->to ? attrs->to : tnr_mesh_first(in->mesh)->self;
+}
+
+size_t tnr_movement_piece_bytes(tnr_op *op, const tnr_tensor *in) {
+  size_t pieces = op->def == &tnr_movement_shard ? (size_t)tnr_movement_mesh(op, in)->count : 1;
+  return tnr_tensor_bytes(in) / pieces;
+}
+
 tnr_status tnr_movement_create(tnr_op *op, const tnr_tensor *in, tnr_tensor **out,
                                tnr_fault *fault) {
   const movement_attrs *attrs = tnr_op_attrs(op);
-  const tnr_mesh *to = attrs->to ? attrs->to : tnr_mesh_first(in->mesh)->self;
+  const tnr_mesh *to = tnr_movement_mesh(op, in);
   if (to->count > 1 && in->mesh->count > 1)
     return tnr_fail(fault, TNR_EDEVICE, "the input is on %d devices already; gather it first",
                     in->mesh->count);

@@ -26,6 +26,10 @@ const tnr_mesh *tnr_movement_exec(tnr_op *op);
 tnr_status tnr_movement_create(tnr_op *op, const tnr_tensor *in, tnr_tensor **out,
                                tnr_fault *fault);
 
+/* Where the output will live, and what it takes there on each device. */
+const tnr_mesh *tnr_movement_mesh(tnr_op *op, const tnr_tensor *in);
+size_t tnr_movement_piece_bytes(tnr_op *op, const tnr_tensor *in);
+
 /* On the worker of `device`: copies what belongs into piece `piece` of the output's mesh (all of
  * them when the output is on the host). */
 tnr_status tnr_movement_run(tnr_device *device, const tnr_tensor *in, tnr_tensor *out, int piece,

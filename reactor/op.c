@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "bounds.h"
 #include "dispatcher.h"
 #include "error.h"
 #include "operands.h"
@@ -114,15 +115,21 @@ tnr_op *tnr_op_new(tnr_runtime *runtime, const tnr_op_def *def, tnr_site site,
   tnr_future_set_mesh(&op->future, tnr_op_known_mesh(op));
   if (def->attrs_size)
     memcpy(tnr_op_attrs(op), attrs, def->attrs_size);
+  if (runtime->bounds.on)
+    tnr_bounds_begin(op);
   return !has_terms || hold_terms(op) ? op : NULL;
 }
 
 void tnr_op_give_up(tnr_op *op) {
+  if (op->future.runtime->bounds.on)
+    tnr_bounds_leave(op);
   tnr_object_release(&op->future.object);
   tnr_object_release(&op->future.object);
 }
 
 tnr_status tnr_op_submit(tnr_op *op) {
+  if (op->future.runtime->bounds.on)
+    tnr_bounds_count(op);
   tnr_record_submit(op);
   tnr_status status = tnr_dispatcher_put_op(op->future.runtime, op);
   if (status == TNR_OK)

@@ -65,6 +65,8 @@ struct tnr_op {
   uint8_t stage;        /* a tnr_op_stage */
   _Atomic uint8_t parts_running; /* atomic: parts launched that have not run; where workers wait */
   tnr_spin creating; /* held by the worker that creates the outputs, where there are several */
+  uint64_t held;     /* where there are limits: what it holds of them, see bounds.c. Written by who
+                      * submits it, then by the worker that creates, then read by the dispatcher */
 
   _Alignas(64) tnr_future future; /* of its result; outputs also as tensors' producer */
   const tnr_op_def *def;          /* immutable after create */

@@ -261,6 +261,13 @@ void tnr_plan_destroy(tnr_plan *plan) {
   free(plan);
 }
 
+size_t tnr_plan_out_bytes(const tnr_plan *plan) {
+  size_t bytes = 0;
+  for (int i = 0; i < plan->out_count && !plan->def->alias; i++)
+    bytes += plan->out_bytes[i];
+  return bytes;
+}
+
 /* ---- the cache ---- */
 
 tnr_status tnr_plan_cache_init(tnr_plan_cache *cache, tnr_device *device, int limit) {

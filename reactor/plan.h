@@ -69,4 +69,7 @@ void tnr_plan_destroy(tnr_plan *plan);
 /* Makes the program on first use. */
 tnr_status tnr_plan_ready(tnr_plan_cache *cache, tnr_plan *plan, tnr_fault *fault);
 
+/* Of the storage that all outputs take on each device. */
+size_t tnr_plan_out_bytes(const tnr_plan *plan);
+
 #endif

@@ -131,12 +131,33 @@ static void number_outputs(const tnr_op *op, tnr_object *result) {
     tuple->tensors[i]->number = tnr_op_number(op);
 }
 
+static tnr_status make_outputs(tnr_op *op, const tnr_plan *plan, tnr_operands *in, tnr_object **out,
+                               tnr_fault *fault) {
+  return plan ? outputs_new(op, plan, in->tensors, out, fault)
+              : create_movement(op, in, out, fault);
+}
+
+/* Where bytes in flight have limits. */
+static tnr_status make_outputs_within(tnr_op *op, const tnr_plan *plan, tnr_operands *in,
+                                      tnr_object **out, tnr_fault *fault) {
+  const tnr_mesh *mesh = plan ? in->tensors[0]->mesh : tnr_movement_mesh(op, in->tensors[0]);
+  size_t bytes = plan ? tnr_plan_out_bytes(plan) : tnr_movement_piece_bytes(op, in->tensors[0]);
+  tnr_status status = tnr_bounds_hold(op, mesh, bytes, fault);
+  if (status != TNR_OK)
+    return status;
+  status = make_outputs(op, plan, in, out, fault);
+  if (status != TNR_OK)
+    tnr_bounds_drop(op, mesh);
+  return status;
+}
+
 /* `plan` is NULL for movements. True when the dispatcher has to be told. */
 static bool create(tnr_op *op, const tnr_plan *plan, tnr_operands *in) {
   tnr_fault fault;
   tnr_object *result = NULL;
-  tnr_status status = plan ? outputs_new(op, plan, in->tensors, &result, &fault)
-                           : create_movement(op, in, &result, &fault);
+  bool bounded = op->future.runtime->bounds.on;
+  tnr_status status = bounded ? make_outputs_within(op, plan, in, &result, &fault)
+                              : make_outputs(op, plan, in, &result, &fault);
   if (status != TNR_OK) {
     tnr_op_fail(op, &fault);
     return false;

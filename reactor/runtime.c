@@ -34,11 +34,21 @@ typedef struct settings {
   tnr_mode mode;
   uint64_t seed;
   tnr_timeline timeline;
+  tnr_limits limits;
+  bool full_is_error;
 } settings;
+
+static tnr_status check_limits(tnr_limits limits, tnr_fault *fault) {
+  if (limits.max_ops < 0 || limits.max_bytes < 0)
+    return tnr_fail(fault, TNR_EINVAL, "a limit of what is in flight is negative");
+  return TNR_OK;
+}
 
 static tnr_status count_devices(settings *out, tnr_fault *fault) {
   for (int i = 0; i < out->config_count; i++) {
     const tnr_device_config *config = &out->configs[i];
+    if (check_limits(config->limits, fault) != TNR_OK)
+      return TNR_EINVAL;
     if (config->count < 1 || config->count > 64)
       return tnr_fail(fault, TNR_EINVAL, "1 to 64 devices of a kind, not %d", config->count);
     tnr_status status = config == &one_cpu ? TNR_OK : tnr_driver_check(config->driver, fault);
@@ -103,8 +113,12 @@ static tnr_status settle(const tnr_runtime_options *options, settings *out, tnr_
       .mode = options->mode,
       .seed = options->seed,
       .timeline = {.write = options->timeline, .user = options->timeline_user},
+      .limits = options->limits,
+      .full_is_error = options->full_is_error,
   };
   tnr_status status = check_mode(options, fault);
+  if (status == TNR_OK)
+    status = check_limits(out->limits, fault);
   if (status == TNR_OK)
     status = look_for_live(out, fault);
   if (status == TNR_OK)
@@ -145,6 +159,15 @@ static tnr_status make_machine(tnr_runtime *runtime, const settings *set, tnr_fa
   };
   tnr_status status = tnr_machine_init(&runtime->machine, &plan, fault);
   free(places);
+  return status;
+}
+
+static tnr_status make_bounds(tnr_runtime *runtime, const settings *set, tnr_fault *fault) {
+  tnr_status status = tnr_bounds_init(runtime, set->limits, set->full_is_error, fault);
+  int device = 0;
+  for (int i = 0; i < set->config_count && status == TNR_OK; i++)
+    for (int k = 0; k < set->configs[i].count; k++)
+      tnr_bounds_limit_device(runtime, device++, set->configs[i].limits);
   return status;
 }
 
@@ -255,6 +278,8 @@ static tnr_status start(tnr_runtime *runtime, const settings *set, tnr_fault *fa
   tnr_status status = make_machine(runtime, set, fault);
   if (status != TNR_OK)
     goto no_machine;
+  if ((status = make_bounds(runtime, set, fault)) != TNR_OK)
+    goto no_bounds;
   if ((status = make_lanes(runtime, set->program_cache, fault)) != TNR_OK)
     goto no_lanes;
   if (set->mode != TNR_THREADS && (status = tnr_crank_init(runtime, set->seed, fault)) != TNR_OK)
@@ -277,6 +302,8 @@ no_workers:
     tnr_crank_finish(runtime);
 no_lanes:
   finish_lanes(runtime);
+  tnr_bounds_finish(runtime);
+no_bounds:
   tnr_machine_finish(&runtime->machine);
 no_machine:
   pthread_mutex_destroy(&runtime->timeline.lock);
@@ -309,6 +336,7 @@ static void runtime_free(void *user) {
   finish_lanes(runtime);
   if (runtime->mode != TNR_THREADS)
     tnr_crank_finish(runtime);
+  tnr_bounds_finish(runtime);
   tnr_machine_finish(&runtime->machine);
   tnr_recorder_finish(&runtime->recorder);
   pthread_mutex_destroy(&runtime->timeline.lock);
@@ -333,6 +361,7 @@ tnr_status tnr_runtime_destroy(tnr_runtime *runtime, tnr_shutdown how) {
     return status;
   if (how == TNR_ABORT)
     set_abort(runtime);
+  tnr_bounds_close(runtime);
   end_dispatcher(runtime);
   while (atomic_load(&runtime->dumps) > 0)
     sched_yield();

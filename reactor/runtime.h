@@ -9,6 +9,7 @@
 #include <tenor/timeline.h>
 
 #include "../devices/machine.h"
+#include "bounds.h"
 #include "crank.h"
 #include "deadline.h"
 #include "inbox.h"
@@ -48,6 +49,7 @@ struct tnr_runtime {
   pthread_t dispatcher;         /* immutable after create; unused without threads */
   int wake_fd;                  /* immutable after create: an eventfd */
   tnr_timeline timeline;
+  tnr_bounds bounds;
   tnr_crank crank; /* where there are no threads */
 
   _Alignas(64) tnr_parker sleep; /* the dispatcher sleeps, anybody wakes */

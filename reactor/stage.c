@@ -418,7 +418,10 @@ static void leave(tnr_op *op) {
   free_parts(op);
   drop_inputs(op);
   op->future.runtime->in_flight--;
-  tnr_object_release(&op->future.object);
+  if (op->future.runtime->bounds.on)
+    tnr_bounds_release(op);
+  else
+    tnr_object_release(&op->future.object);
 }
 
 static void give_up_inputs(tnr_op *op) {

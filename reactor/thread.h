@@ -8,6 +8,7 @@
 #include <tenor/runtime.h>
 
 #include "../devices/pool.h"
+#include "bounds.h"
 
 /* A composite whose body runs on this thread; on its caller's stack. */
 typedef struct tnr_frame {
@@ -26,6 +27,8 @@ typedef struct tnr_thread {
   tnr_runtime *dispatcher_of;                /* the runtime whose dispatcher this is, or NULL */
   tnr_runtime *worker_of;                    /* the runtime one of whose workers this is, or NULL */
   const struct tnr_mailbox_frame *mailboxes; /* whose letters it is delivering, innermost first */
+  const tnr_runtime *refused_by;             /* whose limits were the last to refuse a call here; */
+  tnr_want refused;                          /* and what it wanted */
   bool cleans_up;                            /* the thread's end releases all this */
 
   const struct tnr_thread *outer; /* in a role: what the thread is besides; else NULL */

@@ -61,7 +61,8 @@ static void be_oneself(tnr_runtime *runtime, int index) {
 
 static bool has_items(tnr_runtime *runtime, int device) {
   tnr_worker *worker = worker_at(runtime, device);
-  return worker->asleep_until == 0 && tnr_worker_has_work(worker);
+  return worker->asleep_until == 0 && tnr_worker_has_work(worker) &&
+         !(runtime->bounds.on && tnr_bounds_hold_back(runtime, device));
 }
 
 static void run_items(tnr_runtime *runtime, int device, uint32_t limit) {
@@ -90,7 +91,7 @@ static void work(tnr_runtime *runtime, int device) {
   if (runtime->machine.virtual_time)
     run_one(runtime, device);
   else
-    run_items(runtime, device, ITEMS_A_TURN);
+    run_items(runtime, device, runtime->bounds.on ? 1 : ITEMS_A_TURN);
 }
 
 void tnr_turn_dismiss_worker(tnr_runtime *runtime, int device) {

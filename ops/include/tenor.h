@@ -2,6 +2,7 @@
 #ifndef TENOR_H
 #define TENOR_H
 
+#include <tenor/bounds.h>
 #include <tenor/callback.h>
 #include <tenor/dlpack.h>
 #include <tenor/dump.h>

@@ -304,12 +304,14 @@ static tnr_runtime *create(const tnr_driver *driver) {
   static const tnr_sim_config instant = {.launch_ns = 0};
   const tnr_device_config devices = {
       .driver = driver, .count = 2, .config = driver == tnr_sim_driver() ? &instant : NULL};
-  return made(tnr_runtime_create(&(tnr_runtime_options){.devices = &devices,
-                                                        .device_configs = 1,
-                                                        .program_cache = 3,
-                                                        .spin_ns = -1,
-                                                        .op_timeout_ns = 60000000000,
-                                                        CHECK_MODE}));
+  return made(
+      tnr_runtime_create(&(tnr_runtime_options){.devices = &devices,
+                                                .device_configs = 1,
+                                                .program_cache = 3,
+                                                .spin_ns = -1,
+                                                .op_timeout_ns = 60000000000,
+                                                .limits = {.max_ops = 5, .max_bytes = 1 << 20},
+                                                CHECK_MODE}));
 }
 
 static void program(run *r) {

@@ -274,7 +274,7 @@ static void callbacks_of_high_ones_run_first(void **state) {
 /* Where workers wait for each other there is one order for all. */
 static void workers_that_wait_know_no_priorities(void **state) {
   (void)state;
-  const tnr_device_config devices = {tnr_cpu_driver(), 2, NULL};
+  const tnr_device_config devices = {.driver = tnr_cpu_driver(), .count = 2};
   tnr_runtime *runtime = tnr_runtime_create(
       &(tnr_runtime_options){.devices = &devices, .device_configs = 1, .worker_waits = true});
   assert_made(runtime);

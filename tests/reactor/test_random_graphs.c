@@ -153,8 +153,11 @@ static tnr_runtime *runtime_for(graph *g, const pace *how) {
   const tnr_device_config devices[] = {
       {.driver = graph_chance(g, 50) ? tnr_cpu_driver() : mirror_driver(), .count = 2},
       {.driver = tnr_sim_driver(), .count = 2, .config = &model}};
+  /* every other one has limits; no op's outputs are larger */
+  const tnr_limits few = {.max_ops = 1 + graph_below(g, 30), .max_bytes = 1 << 16}, none = {0};
   return tnr_runtime_create(&(tnr_runtime_options){.devices = devices,
                                                    .device_configs = 2,
+                                                   .limits = graph_chance(g, 50) ? few : none,
                                                    .program_cache = 1 + graph_below(g, 200),
                                                    .spin_ns = graph_chance(g, 50) ? -1 : 0,
                                                    .mode = how->mode,

@@ -358,7 +358,7 @@ static void submitting_races_with_the_end(void **state) {
 static void aborting_frees_workers_that_wait_for_others(void **state) {
   (void)state;
   const tnr_sim_config slow = {.launch_ns = 2000000};
-  const tnr_device_config devices = {tnr_sim_driver(), 2, &slow};
+  const tnr_device_config devices = {.driver = tnr_sim_driver(), .count = 2, .config = &slow};
   const tnr_runtime_options options = {
       .devices = &devices, .device_configs = 1, .worker_waits = true};
   tnr_runtime *runtime = tnr_runtime_create(&options);
@@ -378,7 +378,7 @@ static void aborting_frees_workers_that_wait_for_others(void **state) {
 
 static void workers_that_wait_for_others_compute_the_same(void **state) {
   (void)state;
-  const tnr_device_config devices = {tnr_cpu_driver(), 3, NULL};
+  const tnr_device_config devices = {.driver = tnr_cpu_driver(), .count = 3};
   const tnr_runtime_options options = {
       .devices = &devices, .device_configs = 1, .worker_waits = true};
   tnr_runtime *runtime = tnr_runtime_create(&options);

@@ -37,7 +37,8 @@ static void keep(const tnr_timeline_entry *entry, void *user) {
 /* One sim, on which each op takes 5 ms, and two cpus. */
 static record *begin(tnr_mode mode, uint64_t seed) {
   static const tnr_sim_config slow = {.launch_ns = 5 * MS};
-  const tnr_device_config devices[] = {{tnr_sim_driver(), 1, &slow}, {tnr_cpu_driver(), 2, NULL}};
+  const tnr_device_config devices[] = {{.driver = tnr_sim_driver(), .count = 1, .config = &slow},
+                                       {.driver = tnr_cpu_driver(), .count = 2}};
   bool virtual_time = mode == TNR_DETERMINISTIC;
   record *r = calloc(1, sizeof *r);
   r->runtime = tnr_runtime_create(&(tnr_runtime_options){.devices = devices,

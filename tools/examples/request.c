@@ -37,7 +37,7 @@ static void serve(tnr_runtime *runtime, tnr_future *x) {
 
 int main(void) {
   const tnr_sim_config slow = {.launch_ns = 100000000}; /* 100 ms an op */
-  const tnr_device_config devices = {tnr_sim_driver(), 1, &slow};
+  const tnr_device_config devices = {.driver = tnr_sim_driver(), .count = 1, .config = &slow};
   const float data[2] = {1, 2};
   tnr_runtime *runtime =
       tnr_runtime_create(&(tnr_runtime_options){.devices = &devices, .device_configs = 1});

@@ -30,7 +30,8 @@ typedef enum tnr_status {
   TNR_ECLOSED,      /* the runtime has been closed */
   TNR_ECANCELED,    /* the work was given up before it started */
   TNR_ETIMEDOUT,    /* the time allowed ran out */
-  TNR_EDEADLK       /* the call would block the thread that it waits for */
+  TNR_EDEADLK,      /* the call would block the thread that it waits for */
+  TNR_EAGAIN        /* as much is in flight as the limits allow; later there is room */
 } tnr_status;
 
 /* The constant's name, such as "TNR_ESHAPE". Never NULL. Any thread. */

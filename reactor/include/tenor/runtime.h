@@ -2,6 +2,7 @@
 #ifndef TENOR_RUNTIME_H
 #define TENOR_RUNTIME_H
 
+#include <tenor/call.h>
 #include <tenor/device.h>
 #include <tenor/driver.h>
 #include <tenor/error.h>
@@ -13,10 +14,17 @@ extern "C" {
 
 typedef struct tnr_runtime tnr_runtime;
 
+/* How much may be in flight at once: see tenor/bounds.h. Zero: no such limit. */
+typedef struct tnr_limits {
+  int64_t max_ops;
+  int64_t max_bytes;
+} tnr_limits;
+
 typedef struct tnr_device_config {
   const tnr_driver *driver;
-  int count;          /* how many devices of this kind: "cpu:0", "cpu:1", …; 1 to 64 */
-  const void *config; /* the driver's own; must live until tnr_runtime_create returns */
+  int count;                  /* how many devices of this kind: "cpu:0", "cpu:1", …; 1 to 64 */
+  const void *config;         /* the driver's own; must live until tnr_runtime_create returns */
+  tnr_limits limits TNR_ZERO; /* of each of these devices */
 } tnr_device_config;
 
 /* Which threads a runtime has. What a program is told, and in which order of moments, is the same
@@ -71,6 +79,10 @@ typedef struct tnr_runtime_options {
   /* How long an op may wait to start before it fails with TNR_ETIMEDOUT, in ns, where its terms say
    * nothing else (see tnr_terms in request.h). Default: for ever. */
   int64_t op_timeout_ns;
+
+  tnr_limits limits;  /* of the whole runtime. Default: none, since only the program knows what it
+                       * can spare; counting costs a call some tens of ns */
+  bool full_is_error; /* calls that find a limit reached fail with TNR_EAGAIN, and do not wait */
   /* Without threads, threads_per_device must be 1, pin and worker_waits false, and max_threads and
    * spin_ns have no meaning. */
   tnr_mode mode;
