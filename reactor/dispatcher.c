@@ -302,6 +302,8 @@ static void *dispatcher_main(void *argument) {
 
 /* ---- life ---- */
 
+/* With the coarse clock: EVENT_BASE_FLAG_PRECISE_TIMER sets a timerfd in every turn, which doubles
+ * what a turn costs, and deadlines may be some ms late. */
 static struct event_base *base_new(void) {
   struct event_config *config = event_config_new();
   if (!config)
