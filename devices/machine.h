@@ -34,6 +34,7 @@ struct tnr_device {
 
   /* atomic, relaxed: written by the worker alone, read by whoever asks */
   _Alignas(64) _Atomic uint64_t program_hits, program_misses, program_evictions, program_entries;
+  _Atomic uint64_t items_done, copies, copied_bytes; /* likewise; counted by the reactor */
 };
 
 struct tnr_machine {

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "cancel.h"
+#include "live.h"
 #include "record.h"
 #include "thread.h"
 
@@ -150,6 +151,7 @@ static void take_mail(tnr_runtime *runtime) {
 
 /* Completion events fire: callbacks run, dependents are resolved. */
 void tnr_dispatcher_fire(tnr_runtime *runtime) {
+  runtime->latency.fresh = true;
   (void)event_base_loop(runtime->base, EVLOOP_ONCE | EVLOOP_NONBLOCK);
 }
 
@@ -327,6 +329,8 @@ static tnr_status make(tnr_runtime *runtime, tnr_fault *fault) {
 
 tnr_status tnr_dispatcher_start(tnr_runtime *runtime, tnr_fault *fault) {
   tnr_status status = make(runtime, fault);
+  if (status == TNR_OK && runtime->serves_viewers)
+    status = tnr_live_start(runtime, fault);
   if (status == TNR_OK && runtime->mode == TNR_THREADS &&
       pthread_create(&runtime->dispatcher, NULL, dispatcher_main, runtime) != 0)
     status = tnr_fail(fault, TNR_ESYSTEM, "no thread for the dispatcher");
@@ -349,6 +353,7 @@ void tnr_dispatcher_join(tnr_runtime *runtime) {
 }
 
 void tnr_dispatcher_finish(tnr_runtime *runtime) {
+  tnr_live_finish(runtime);
   if (runtime->wake_event)
     event_free(runtime->wake_event);
   if (runtime->base)

@@ -20,13 +20,14 @@ typedef enum tnr_waits_for {
   TNR_UNTIL_COMPLETE
 } tnr_waits_for;
 
-enum { TNR_WAITER_LISTENS = UINT32_MAX };
+enum { TNR_WAITER_LISTENS = (1 << 24) - 1 };
 
 /* One link in a future's chain, embedded in what waits. Dispatcher only. */
 typedef struct tnr_waiter {
   struct tnr_waiter *next;
-  uint32_t until; /* a tnr_waits_for */
-  uint32_t input; /* the index of the op's input that this is part of, or TNR_WAITER_LISTENS */
+  uint32_t until : 8;  /* a tnr_waits_for */
+  uint32_t input : 24; /* the index of the op's input that this is part of, or TNR_WAITER_LISTENS */
+  uint32_t number;     /* of an op's first input: the op's, see tnr_class; else unused */
 } tnr_waiter;
 
 /* A waiter with a function. Runs on the dispatcher, once; `listener` may be freed in it. */

@@ -15,8 +15,10 @@ static tnr_ring *ring_of(const tnr_lane *lane, int level) {
 static void publish(tnr_lane *lane, tnr_level level) {
   lane->queues[level].unpublished = false;
   tnr_ring_publish(ring_of(lane, (int)level));
-  if (tnr_parker_wake(&lane->device->worker.parker))
-    tnr_record_wake(lane->device->machine->runtime, lane->device);
+  if (!tnr_parker_wake(&lane->device->worker.parker))
+    return;
+  tnr_count(&lane->wakes);
+  tnr_record_wake(lane->device->machine->runtime, lane->device);
 }
 
 static void hand_over(tnr_lane *lane, tnr_level level, tnr_op_part *part) {
@@ -30,6 +32,7 @@ static void hand_over(tnr_lane *lane, tnr_level level, tnr_op_part *part) {
 
 void tnr_lane_push(tnr_lane *lane, tnr_level level, tnr_op_part *part) {
   tnr_lane_queue *queue = &lane->queues[level];
+  tnr_count(&lane->launched);
   if (!queue->first && queue->in_hand < tnr_worker_depth(level)) {
     hand_over(lane, level, part);
     return;
@@ -83,6 +86,8 @@ tnr_op_part *tnr_lane_take_back(tnr_lane *lane, bool (*leaves)(const tnr_op_part
   for (int level = 0; level < TNR_LEVELS; level++)
     end = take_back(&lane->queues[level], leaves, end);
   *end = NULL;
+  for (const tnr_op_part *part = first; part; part = part->next)
+    tnr_count(&lane->left);
   return first;
 }
 

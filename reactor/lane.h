@@ -1,5 +1,5 @@
 /* One device as the dispatcher sees it: what it has launched there, and which epochs are open. All
- * of it dispatcher only. */
+ * of it dispatcher only, unless it says otherwise. */
 #ifndef TENOR_REACTOR_LANE_H
 #define TENOR_REACTOR_LANE_H
 
@@ -27,6 +27,9 @@ typedef struct tnr_lane {
   _Alignas(64) tnr_lane_queue queues[TNR_LEVELS];
   tnr_epoch *oldest, *newest;
   tnr_epoch first_epoch;
+  _Atomic uint64_t launched; /* atomic, relaxed: read by whoever asks; parts that came here */
+  _Atomic uint64_t left;     /* likewise: of these, without having been in the worker's hands */
+  _Atomic uint64_t wakes;    /* likewise: of the worker */
   _Alignas(64) tnr_device *device; /* immutable after create */
   tnr_plan_cache plans;            /* worker only */
 } tnr_lane;

@@ -60,7 +60,7 @@ const tnr_class tnr_op_class = {
     .name = "future",
     .destroy = op_destroy,
     .manners = &op_manners,
-    .number_at = (int)offsetof(tnr_op, number) - (int)offsetof(tnr_op, future),
+    .number_at = offsetof(tnr_op, in[0].waiter.number) - offsetof(tnr_op, future),
 };
 
 const tnr_mesh *tnr_op_known_mesh(const tnr_op *op) {

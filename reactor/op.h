@@ -64,7 +64,6 @@ struct tnr_op {
   uint8_t parts_left;   /* signals still to come */
   uint8_t stage;        /* a tnr_op_stage */
   _Atomic uint8_t parts_running; /* atomic: parts launched that have not run; where workers wait */
-  uint32_t number;               /* see tnr_class; unset where future.numbered is false */
   tnr_spin creating; /* held by the worker that creates the outputs, where there are several */
 
   _Alignas(64) tnr_future future; /* of its result; outputs also as tensors' producer */
@@ -79,6 +78,12 @@ struct tnr_op {
 
 _Static_assert(offsetof(tnr_op, in) + sizeof(tnr_op_input) <= 5 * TNR_CACHE_LINE,
                "an op with one input takes five cache lines");
+
+/* In a recording or timeline, where future.numbered. It stands where who submits writes anyway; ops
+ * have at least one input. */
+static inline uint32_t tnr_op_number(const tnr_op *op) {
+  return op->in[0].waiter.number;
+}
 
 static inline tnr_op *tnr_op_of(tnr_future *future) {
   return (tnr_op *)((char *)future - offsetof(tnr_op, future));

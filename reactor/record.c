@@ -409,7 +409,8 @@ static bool put_brief_submit(tnr_tape *tape, const tnr_op *op, unsigned flags,
     return false;
   const tnr_frame *frame = tnr_thread_here()->frame;
   uint64_t site = site_index(tape, at, WORDS), parent = frame ? frame->number : 0, inputs = 0;
-  uint64_t *record = tnr_tape_begin_brief(tape, TNR_TRACE_BRIEF_SUBMIT, flags, op->number, WORDS);
+  uint64_t *record =
+      tnr_tape_begin_brief(tape, TNR_TRACE_BRIEF_SUBMIT, flags, tnr_op_number(op), WORDS);
   if (!record)
     return false;
   for (uint32_t i = 0; i < op->in_count; i++)
@@ -433,7 +434,7 @@ void tnr_recording_submit(tnr_op *op) {
   tnr_tape_look(tape, &recorder->ticker);
   bool plain = tnr_future_get_state(&op->future) >= TNR_FUTURE_CREATED;
   const submission what = {
-      .number = op->number,
+      .number = tnr_op_number(op),
       .inputs = op->in_count,
       .flags = TNR_TRACE_OP | (plain ? TNR_TRACE_PLAIN : 0u),
       .level = (tnr_level)op->future.level,
@@ -455,7 +456,7 @@ void tnr_recording_refused(tnr_op *op, tnr_status status) {
   if (!tape || !op->future.numbered)
     return;
   tnr_tape_look(tape, &recorder->ticker);
-  put_short(tape, TNR_TRACE_COMPLETE, op->number, status, 0);
+  put_short(tape, TNR_TRACE_COMPLETE, tnr_op_number(op), status, 0);
 }
 
 void tnr_recording_create(tnr_op *op, uint64_t since) {
@@ -467,7 +468,7 @@ void tnr_recording_create(tnr_op *op, uint64_t since) {
 enum { BRIEF_MAX = UINT8_MAX };
 
 static inline bool put_brief(tnr_tape *tape, unsigned type, unsigned what, const tnr_op *op) {
-  if (!tnr_tape_begin_brief(tape, type, what, op->number, 1))
+  if (!tnr_tape_begin_brief(tape, type, what, tnr_op_number(op), 1))
     return false;
   tnr_tape_end(tape, 1);
   return true;
@@ -485,7 +486,7 @@ void tnr_recording_resolve(tnr_op *op) {
     return;
   tnr_tape_make_room(tape, sizeof(tnr_trace_resolve));
   tnr_trace_resolve *record = tnr_tape_begin(tape, TNR_TRACE_RESOLVE, 0, WORDS);
-  record->op = op->number;
+  record->op = tnr_op_number(op);
   record->missing = missing;
   tnr_tape_end(tape, WORDS);
 }
@@ -505,7 +506,7 @@ void tnr_recording_launch(tnr_op *op) {
   for (int i = 0; i < op->exec->count; i++) {
     tnr_tape_make_room(tape, sizeof(tnr_trace_launch));
     tnr_trace_launch *record = tnr_tape_begin(tape, TNR_TRACE_LAUNCH, 0, WORDS);
-    record->op = op->number;
+    record->op = tnr_op_number(op);
     record->device = (uint16_t)op->exec->devices[i]->index;
     record->part = (uint16_t)i;
     tnr_tape_end(tape, WORDS);
@@ -527,7 +528,7 @@ void tnr_recording_complete(tnr_op *op) {
   const tnr_error *error = atomic_load_explicit(&op->future.error, memory_order_relaxed);
   tnr_status status = error ? tnr_error_code(error) : TNR_OK;
   if (!put_brief(tape, TNR_TRACE_BRIEF_COMPLETE, status, op))
-    put_short(tape, TNR_TRACE_COMPLETE, op->number, status, 0);
+    put_short(tape, TNR_TRACE_COMPLETE, tnr_op_number(op), status, 0);
 }
 
 /* ---- create, execute, signal: worker ---- */

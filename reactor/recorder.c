@@ -277,6 +277,24 @@ tnr_status tnr_recorder_dump(tnr_recorder *recorder, const char *path, tnr_fault
   return status;
 }
 
+/* With the lock held. */
+static const char *copy(tnr_recorder *recorder, const char *path, uint64_t *bytes) {
+  if (!tnr_recorder_is_on(recorder) || recorder->scribe.mode != TNR_TRACE_IN_FLIGHT)
+    return "the runtime does not record in flight";
+  return tnr_scribe_write(recorder, path, bytes) ? NULL : strerrordesc_np(errno);
+}
+
+bool tnr_recorder_copy(tnr_recorder *recorder, const char *path, uint64_t *bytes,
+                       const char **reason) {
+  if (pthread_mutex_trylock(&recorder->lock) != 0) {
+    *reason = "the recording is being started or stopped";
+    return false;
+  }
+  *reason = copy(recorder, path, bytes);
+  pthread_mutex_unlock(&recorder->lock);
+  return *reason == NULL;
+}
+
 /* ---- asking ---- */
 
 uint64_t tnr_recorder_lost(tnr_recorder *recorder) {

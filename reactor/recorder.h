@@ -59,6 +59,12 @@ tnr_status tnr_recorder_start(tnr_recorder *recorder, const tnr_trace_options *o
                               tnr_fault *fault);
 tnr_status tnr_recorder_stop(tnr_recorder *recorder, bool drained, tnr_fault *fault);
 tnr_status tnr_recorder_dump(tnr_recorder *recorder, const char *path, tnr_fault *fault);
+
+/* As dump, but does not wait for who starts or stops it even now. False, with a reason that lives
+ * for ever. */
+bool tnr_recorder_copy(tnr_recorder *recorder, const char *path, uint64_t *bytes,
+                       const char **reason);
+
 tnr_trace_stats tnr_recorder_stats(tnr_recorder *recorder);
 
 /* With the last handle. It does not record. */

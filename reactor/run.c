@@ -123,10 +123,10 @@ static tnr_status create_movement(tnr_op *op, tnr_operands *in, tnr_object **out
 static void number_outputs(const tnr_op *op, tnr_object *result) {
   if (!op->future.numbered)
     return;
-  *tnr_object_number(result) = op->number;
+  *tnr_object_number(result) = tnr_op_number(op);
   const tnr_tuple *tuple = (const tnr_tuple *)result;
   for (int i = 0; op->future.tuple && i < tuple->count; i++)
-    tuple->tensors[i]->number = op->number;
+    tuple->tensors[i]->number = tnr_op_number(op);
 }
 
 /* `plan` is NULL for movements. True when the dispatcher has to be told. */
@@ -325,6 +325,7 @@ void tnr_op_run(tnr_lane *lane, tnr_op_item item) {
 
   /* ---- signal ---- */
   tnr_record_ran(lane, item);
+  tnr_count(&lane->device->items_done);
   tnr_worker_give_back(worker, (void *)item);
   if (slow)
     tnr_worker_flush(worker);

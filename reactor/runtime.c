@@ -29,7 +29,7 @@ typedef struct settings {
   int config_count, device_count;
   int threads_per_device, program_cache;
   int64_t spin_ns, op_timeout_ns;
-  bool pin, worker_waits;
+  bool pin, worker_waits, live;
   const tnr_trace_options *trace;
   tnr_mode mode;
   uint64_t seed;
@@ -61,10 +61,23 @@ static tnr_status check_mode(const tnr_runtime_options *options, tnr_fault *faul
     return tnr_fail(fault, TNR_EINVAL, "there is no mode %d", (int)options->mode);
   if (options->mode != TNR_DETERMINISTIC && (options->seed || options->timeline))
     return tnr_fail(fault, TNR_EINVAL, "a seed and a timeline go with TNR_DETERMINISTIC only");
+  if (options->mode == TNR_DETERMINISTIC && options->live)
+    return tnr_fail(fault, TNR_EINVAL, "live does not go with TNR_DETERMINISTIC");
   if (options->mode != TNR_THREADS &&
       (options->threads_per_device > 1 || options->pin || options->worker_waits))
     return tnr_fail(fault, TNR_EINVAL,
                     "threads_per_device, pin and worker_waits go with TNR_THREADS only");
+  return TNR_OK;
+}
+
+/* What the environment says where the options do not. */
+static tnr_status look_for_live(settings *out, tnr_fault *fault) {
+  const char *value = getenv("TENOR_LIVE");
+  if (!value || !value[0] || strcmp(value, "0") == 0)
+    return TNR_OK;
+  if (strcmp(value, "1") != 0)
+    return tnr_fail(fault, TNR_EINVAL, "TENOR_LIVE is '%.40s', not 0 or 1", value);
+  out->live |= out->mode != TNR_DETERMINISTIC;
   return TNR_OK;
 }
 
@@ -86,11 +99,14 @@ static tnr_status settle(const tnr_runtime_options *options, settings *out, tnr_
       .pin = options->pin,
       .worker_waits = options->worker_waits,
       .trace = options->trace,
+      .live = options->live,
       .mode = options->mode,
       .seed = options->seed,
       .timeline = {.write = options->timeline, .user = options->timeline_user},
   };
   tnr_status status = check_mode(options, fault);
+  if (status == TNR_OK)
+    status = look_for_live(out, fault);
   if (status == TNR_OK)
     status = count_devices(out, fault);
   int64_t threads = (int64_t)out->device_count * out->threads_per_device;
@@ -230,6 +246,7 @@ static tnr_status start(tnr_runtime *runtime, const settings *set, tnr_fault *fa
   runtime->spin_ns = set->mode == TNR_THREADS ? set->spin_ns : -1;
   runtime->looks = tnr_parker_looks();
   runtime->worker_waits = set->worker_waits;
+  runtime->serves_viewers = set->live;
   runtime->op_timeout_ns = set->op_timeout_ns;
   runtime->inbox.eager = set->mode != TNR_THREADS;
   runtime->timeline = set->timeline;

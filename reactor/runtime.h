@@ -13,6 +13,7 @@
 #include "deadline.h"
 #include "inbox.h"
 #include "lane.h"
+#include "latency.h"
 #include "mailbox.h"
 #include "op.h"
 #include "promise.h"
@@ -37,6 +38,7 @@ struct tnr_runtime {
   int looks;                    /* immutable after create: tnr_parker_looks */
   tnr_mode mode;                /* immutable after create */
   bool worker_waits;            /* immutable after create */
+  bool serves_viewers;          /* immutable after create: see live.h */
   int64_t op_timeout_ns;        /* immutable after create; 0: none */
   atomic_bool close_requested; /* atomic: no more calls; the dispatcher ends when all is complete */
   atomic_bool abort;           /* atomic: what has not started fails */
@@ -76,6 +78,8 @@ struct tnr_runtime {
   /* atomic, relaxed: written by the dispatcher alone, read by whoever asks */
   _Atomic uint64_t submitted, completed, failed;
 
+  struct tnr_live *live; /* immutable after create, until its dispatcher has ended; or NULL */
+  tnr_latency latency;
   tnr_recorder recorder;
 };
 

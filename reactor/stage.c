@@ -403,6 +403,8 @@ static void settle(tnr_op *op) {
   if (tnr_op_has_failed(op))
     tnr_count(&runtime->failed);
   tnr_record_complete(op);
+  if (tnr_latency_is_due(&runtime->latency))
+    tnr_latency_note(&runtime->latency, tnr_machine_now(&runtime->machine) - tnr_op_since(op));
   if (op->future.has_terms)
     tnr_terms_count_end(tnr_op_terms(op));
   tnr_future_complete(&op->future);

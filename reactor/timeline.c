@@ -14,7 +14,7 @@ void tnr_timeline_write(tnr_op *op, tnr_timeline_kind kind, const tnr_device *de
   const tnr_timeline_entry entry = {
       .at = tnr_machine_now(&runtime->machine),
       .kind = kind,
-      .number = op->number,
+      .number = tnr_op_number(op),
       .op = op->def->name,
       .composite = op->composite,
       .site = tnr_op_site(op),

@@ -63,6 +63,11 @@ typedef struct tnr_runtime_options {
   /* What to record from the beginning: see tenor/trace.h. Default: what the environment variable
    * TENOR_TRACE says, else nothing. */
   const struct tnr_trace_options *trace;
+
+  /* Processes of the same user may look at what goes on, as `tenor top` does: see tenor/live.h. Not
+   * with TNR_DETERMINISTIC. Default: whether TENOR_LIVE=1 is in the environment. */
+  bool live;
+
   /* How long an op may wait to start before it fails with TNR_ETIMEDOUT, in ns, where its terms say
    * nothing else (see tnr_terms in request.h). Default: for ever. */
   int64_t op_timeout_ns;
