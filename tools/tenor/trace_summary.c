@@ -90,12 +90,12 @@ static void print_application(const struct trace_recording *recording,
 static void print_dispatcher(const struct trace_recording *recording,
                              const struct trace_thread_row *row) {
   int64_t loaded = recording->last > row->rested ? recording->last - row->rested : 0;
-  printf("  dispatcher     busy %s (%s), of that callbacks %s; slept %s", screen_time(loaded),
-         screen_share(loaded, recording->last), screen_time(row->callbacks),
-         screen_time(row->slept));
+  printf("  dispatcher     busy %s (%s); slept %s", screen_time(loaded),
+         screen_share(loaded, recording->last), screen_time(row->slept));
   if (row->cpu > 0)
     printf("; CPU %s", screen_time(row->cpu));
-  putchar('\n');
+  printf("\n  %14s callbacks took %s of that (%s)\n", "", screen_time(row->callbacks),
+         screen_share(row->callbacks, loaded));
 }
 
 static void print_threads(const struct trace_recording *recording,
