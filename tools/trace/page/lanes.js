@@ -150,7 +150,8 @@ class Lanes {
 
   #counters() {
     return this.recording.counters.filter((counter) => counter.time.length).map((counter) => {
-      const row = new CounterRow(34, counter), place = counter.device >= 0 ? this.recording.deviceName(counter.device) : "";
+      const row = new CounterRow(34, counter), ofPlace = counter.device >= 0 || counter.unit === "bytes";
+      const place = ofPlace ? this.recording.deviceName(counter.device) : "";
       const lane = new Lane("counter", counter.name, place, [row]);
       lane.row = row;
       return lane;
