@@ -21,6 +21,28 @@ tnr_status tnr_driver_check(const tnr_driver *driver, tnr_fault *fault) {
   return TNR_OK;
 }
 
+/* ---- time ---- */
+
+int64_t tnr_machine_now(const tnr_machine *machine) {
+  return machine->virtual_time ? atomic_load_explicit(&machine->now, memory_order_relaxed)
+                               : tnr_now_ns();
+}
+
+static tnr_device *device_of(tnr_clock *clock) {
+  return (tnr_device *)((char *)clock - offsetof(tnr_device, clock));
+}
+
+static int64_t device_now(tnr_clock *clock) {
+  const tnr_device *device = device_of(clock);
+  int64_t now = tnr_machine_now(device->machine), later = device->worker.asleep_until;
+  return later > now ? later : now;
+}
+
+static void device_sleep_until(tnr_clock *clock, int64_t ns) {
+  if (ns > device_now(clock))
+    device_of(clock)->worker.asleep_until = ns;
+}
+
 /* ---- devices ---- */
 
 static tnr_status device_open(tnr_device *device, const tnr_machine_plan *plan,
@@ -33,6 +55,7 @@ static tnr_status device_open(tnr_device *device, const tnr_machine_plan *plan,
       .threads = plan->threads_per_device,
       .pin = plan->pin,
       .config = place->config,
+      .clock = plan->virtual_time ? &device->clock : NULL,
   };
   return device->driver->open(&info, &device->state, fault);
 }
@@ -57,6 +80,7 @@ static tnr_status device_create(tnr_machine *machine, const tnr_machine_plan *pl
   device->machine = machine;
   device->driver = place ? place->driver : &host_driver;
   device->index = index;
+  device->clock = (tnr_clock){device_now, device_sleep_until};
   device_name(device, place);
   device->self = malloc(sizeof(tnr_mesh) + sizeof(tnr_device *));
   if (!device->self)
@@ -120,7 +144,7 @@ static tnr_status open_all(tnr_machine *machine, const tnr_machine_plan *plan, t
 }
 
 tnr_status tnr_machine_init(tnr_machine *machine, const tnr_machine_plan *plan, tnr_fault *fault) {
-  *machine = (tnr_machine){.runtime = plan->runtime};
+  *machine = (tnr_machine){.runtime = plan->runtime, .virtual_time = plan->virtual_time};
   if (tnr_pool_init(&machine->objects, plan->runtime, plan->device_count + 1) != TNR_OK)
     return tnr_fail(fault, TNR_ENOMEM, "out of memory for the pool of handles");
   pthread_mutex_init(&machine->lock, NULL);

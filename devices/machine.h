@@ -30,9 +30,11 @@ struct tnr_device {
   char name[TNR_DEVICE_NAME_MAX]; /* immutable after create */
   tnr_pool pool;                  /* data of tensors; any thread */
   tnr_worker worker;              /* unused for the host */
+  tnr_clock clock;                /* immutable after create; for its driver, in virtual time */
 
   /* atomic, relaxed: written by the worker alone, read by whoever asks */
   _Alignas(64) _Atomic uint64_t program_hits, program_misses, program_evictions, program_entries;
+  _Atomic uint64_t items_done, copies, copied_bytes; /* likewise; counted by the reactor */
 };
 
 struct tnr_machine {
@@ -41,6 +43,9 @@ struct tnr_machine {
   tnr_device **devices; /* [count]; immutable after create */
   tnr_device *host;     /* immutable after create */
   tnr_pool objects;     /* tensors, tuples, futures; any thread */
+  bool virtual_time;    /* immutable after create */
+  _Atomic int64_t now;  /* atomic, relaxed: the virtual time in ns; moved by whoever does all the
+                         * work, read by whoever asks */
   pthread_mutex_t lock;
   tnr_mesh *meshes; /* guarded by lock */
 };
@@ -56,6 +61,7 @@ typedef struct tnr_machine_plan {
   } * devices;
   int threads_per_device;
   bool pin;
+  bool virtual_time; /* workers have no threads, and no time passes but what is set */
 } tnr_machine_plan;
 
 /* Opens all devices; no thread is started. On failure nothing is left behind. */
@@ -67,6 +73,9 @@ void tnr_machine_finish(tnr_machine *machine);
 /* As tnr_mesh_of, with the error as a fault. */
 tnr_status tnr_machine_mesh(tnr_device *const *devices, int count, const tnr_mesh **out,
                             tnr_fault *fault);
+
+/* The time that the machine goes by, in ns: CLOCK_MONOTONIC, or the virtual one. Any thread. */
+int64_t tnr_machine_now(const tnr_machine *machine);
 
 /* Checks the slots of a driver's vtable. */
 tnr_status tnr_driver_check(const tnr_driver *driver, tnr_fault *fault);

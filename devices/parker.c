@@ -19,9 +19,11 @@ bool tnr_parker_sleep(tnr_parker *parker, int64_t timeout_ns) {
   return !timed_out;
 }
 
-void tnr_parker_wake(tnr_parker *parker) {
-  if (tnr_parker_claim(parker))
-    syscall(SYS_futex, &parker->parked, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
+bool tnr_parker_wake(tnr_parker *parker) {
+  if (!tnr_parker_claim(parker))
+    return false;
+  syscall(SYS_futex, &parker->parked, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
+  return true;
 }
 
 int tnr_parker_looks(void) {

@@ -39,11 +39,25 @@ static inline bool tnr_ring_published(const tnr_ring *ring) {
   return atomic_load_explicit(&ring->tail, memory_order_relaxed) == ring->pushed;
 }
 
+/* Producer: has the consumer popped what was pushed as number `place`? */
+static inline bool tnr_ring_has_left(const tnr_ring *ring, uint32_t place) {
+  /* relaxed: only to be told */
+  uint32_t head = atomic_load_explicit(&ring->head, memory_order_relaxed);
+  return (int32_t)(place - head) < 0;
+}
+
 /* Consumer: looks again at how much there is; returns how many items wait. */
 static inline uint32_t tnr_ring_look(tnr_ring *ring) {
   /* acquire: pairs with the release in tnr_ring_publish */
   ring->seen = atomic_load_explicit(&ring->tail, memory_order_acquire);
   return ring->seen - atomic_load_explicit(&ring->head, memory_order_relaxed);
+}
+
+/* Consumer: something is there, whether look has counted it or not. */
+static inline bool tnr_ring_has(const tnr_ring *ring) {
+  /* relaxed: whoever goes on to pop looks first */
+  return atomic_load_explicit(&ring->tail, memory_order_relaxed) !=
+         atomic_load_explicit(&ring->head, memory_order_relaxed);
 }
 
 /* Consumer: the item `ahead` places behind the first, of those that look counted. */

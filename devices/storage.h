@@ -31,11 +31,11 @@ typedef struct tnr_storage {
   tnr_device *device;    /* immutable after create */
   void *data;            /* immutable after create; contents: worker only until complete */
   size_t bytes;          /* immutable after create; of data */
-  void *producer;     /* the reactor's: what will complete it. Set before the tensor is published,
-                       * then dispatcher only; NULL when nothing will */
-  tnr_object *error;  /* why it failed; written before state, then immutable */
-  tnr_lender *lender; /* immutable after create; NULL: data is from the device's pool */
-  tnr_derived_list derived; /* any thread */
+  void *producer; /* the reactor's: what will complete it. Set before the tensor is published,
+                   * then dispatcher only; NULL when nothing will */
+  _Atomic(tnr_object *) error; /* atomic: why it failed; written once, before state */
+  tnr_lender *lender;          /* immutable after create; NULL: data is from the device's pool */
+  tnr_derived_list derived;    /* any thread */
 } tnr_storage;
 
 /* What the dispatcher looks at comes first, on two cache lines. */
@@ -46,6 +46,7 @@ struct tnr_tensor {
   tnr_storage *part;    /* what parts points to where there is one */
   tnr_storage own;      /* used by the first part unless storage is shared */
   int32_t shard_dim;    /* immutable after create; -1: not sharded */
+  uint32_t number;      /* see tnr_class: of the op that made it */
   tnr_desc desc;        /* immutable after create; the whole tensor */
 };
 
@@ -60,6 +61,7 @@ struct tnr_tuple {
   tnr_object object;
   tnr_machine *machine;  /* immutable after create */
   int count;             /* immutable after create */
+  uint32_t number;       /* see tnr_class: of the op that made it */
   tnr_tensor *tensors[]; /* [count]; immutable after create; retained */
 };
 
@@ -97,7 +99,8 @@ static inline tnr_storage_state tnr_storage_get_state(const tnr_storage *storage
 }
 
 /* Says that the data is there, or that it never will be: error, of which a reference is taken.
- * Once, by the storage's producer. */
+ * By the storage's producer: once when it is there; when it failed, perhaps by several threads, and
+ * the first one's error stays. */
 void tnr_storage_finish(tnr_storage *storage, tnr_object *error);
 
 #endif

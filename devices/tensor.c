@@ -4,11 +4,18 @@
 
 /* ---- storage ---- */
 
+static void set_error(tnr_storage *storage, tnr_object *error) {
+  tnr_object *none = NULL;
+  tnr_object_retain(error);
+  /* acquire-release: the error's contents go to whoever reads it */
+  if (!atomic_compare_exchange_strong_explicit(&storage->error, &none, error, memory_order_acq_rel,
+                                               memory_order_relaxed))
+    tnr_object_release(error);
+}
+
 void tnr_storage_finish(tnr_storage *storage, tnr_object *error) {
-  if (error) {
-    tnr_object_retain(error);
-    storage->error = error;
-  }
+  if (error)
+    set_error(storage, error);
   /* release: pairs with the acquire in tnr_storage_get_state */
   atomic_store_explicit(&storage->state, error ? TNR_STORAGE_FAILED : TNR_STORAGE_COMPLETE,
                         memory_order_release);
@@ -34,8 +41,10 @@ static void storage_destroy(tnr_storage *storage) {
   tnr_pool *objects = &storage->device->machine->objects;
   tnr_derived_finish(&storage->derived);
   give_data_back(storage);
-  if (storage->error)
-    tnr_object_release(storage->error);
+  /* relaxed: the last reference is gone */
+  tnr_object *error = atomic_load_explicit(&storage->error, memory_order_relaxed);
+  if (error)
+    tnr_object_release(error);
   if (storage->in_tensor)
     tnr_pool_free(objects, (char *)storage - offsetof(tnr_tensor, own), sizeof(tnr_tensor));
   else
@@ -73,7 +82,8 @@ static void tensor_destroy(tnr_object *object) {
     tnr_pool_free(objects, tensor, sizeof *tensor);
 }
 
-const tnr_class tnr_tensor_class = {"tensor", tensor_destroy};
+const tnr_class tnr_tensor_class = {
+    .name = "tensor", .destroy = tensor_destroy, .number_at = offsetof(tnr_tensor, number)};
 
 static tnr_status no_memory(const tnr_device *device, size_t bytes, tnr_fault *fault) {
   return tnr_fail(fault, TNR_ENOMEM, "out of memory on %s for a tensor of %zu bytes", device->name,
@@ -89,6 +99,7 @@ static tnr_tensor *tensor_shell(const tnr_mesh *mesh, int shard_dim, const tnr_d
   tnr_object_init(&tensor->object, &tnr_tensor_class, 1);
   tensor->desc = *desc;
   tensor->shard_dim = shard_dim;
+  tensor->number = 0;
   tensor->mesh = mesh;
   tensor->part = NULL;
   tensor->parts = &tensor->part;
@@ -258,7 +269,8 @@ static void tuple_destroy(tnr_object *object) {
   tnr_pool_free(&tuple->machine->objects, tuple, tuple_bytes(tuple->count));
 }
 
-const tnr_class tnr_tuple_class = {"tuple", tuple_destroy};
+const tnr_class tnr_tuple_class = {
+    .name = "tuple", .destroy = tuple_destroy, .number_at = offsetof(tnr_tuple, number)};
 
 tnr_tuple *tnr_tuple_new(tnr_machine *machine, tnr_tensor *const *tensors, int count) {
   tnr_tuple *tuple = tnr_pool_alloc(&machine->objects, tuple_bytes(count));
@@ -267,6 +279,7 @@ tnr_tuple *tnr_tuple_new(tnr_machine *machine, tnr_tensor *const *tensors, int c
   tnr_object_init(&tuple->object, &tnr_tuple_class, 1);
   tuple->machine = machine;
   tuple->count = count;
+  tuple->number = 0;
   memcpy(tuple->tensors, tensors, (size_t)count * sizeof *tensors);
   return tuple;
 }

@@ -10,22 +10,71 @@ void tnr_worker_give_back(tnr_worker *worker, void *item) {
 }
 
 void tnr_worker_flush(tnr_worker *worker) {
-  if (tnr_ring_published(&worker->done))
+  if (tnr_ring_published(&worker->done) || worker->asleep_until)
     return;
   tnr_ring_publish(&worker->done);
   worker->duty.wake_dispatcher(worker->duty.user);
 }
 
-static bool run_queue(tnr_worker *worker) {
-  uint32_t waiting = tnr_ring_look(&worker->queue);
-  for (uint32_t i = 0; i < waiting; i++) {
-    void *item = tnr_ring_pop(&worker->queue);
+bool tnr_worker_has_work(const tnr_worker *worker) {
+  return tnr_ring_has(&worker->queues[TNR_LEVEL_NORMAL]) ||
+         tnr_ring_has(&worker->queues[TNR_LEVEL_HIGH]) ||
+         tnr_ring_has(&worker->queues[TNR_LEVEL_LOW]);
+}
+
+/* What was published at once ends with a flush. */
+static void *pop(tnr_worker *worker, tnr_level level) {
+  tnr_ring *queue = &worker->queues[level];
+  void *item = tnr_ring_pop(queue);
+  if (item)
+    return item;
+  tnr_worker_flush(worker);
+  (void)tnr_ring_look(queue);
+  return tnr_ring_pop(queue);
+}
+
+/* The lowest level that has been passed over for long enough, else the highest that has something.
+ */
+static tnr_level choose(const tnr_worker *worker) {
+  for (int level = TNR_LEVELS - 1; level > 0; level--)
+    if (worker->passed_over[level] >= TNR_PASSED_OVER_MAX && tnr_ring_has(&worker->queues[level]))
+      return (tnr_level)level;
+  for (int level = 0; level < TNR_LEVELS - 1; level++)
+    if (tnr_ring_has(&worker->queues[level]))
+      return (tnr_level)level;
+  return TNR_LEVEL_LOW;
+}
+
+/* Several levels are in use. */
+static void *pop_one_of(tnr_worker *worker) {
+  tnr_level level = choose(worker);
+  worker->passed_over[level] = 0;
+  for (int lower = (int)level + 1; lower < TNR_LEVELS; lower++)
+    worker->passed_over[lower] += tnr_ring_has(&worker->queues[lower]);
+  return pop(worker, level);
+}
+
+static void *next_item(tnr_worker *worker) {
+  if (tnr_ring_has(&worker->queues[TNR_LEVEL_HIGH]) || tnr_ring_has(&worker->queues[TNR_LEVEL_LOW]))
+    return pop_one_of(worker);
+  return pop(worker, TNR_LEVEL_NORMAL);
+}
+
+void *tnr_worker_peek(tnr_worker *worker) {
+  tnr_ring *queue = &worker->queues[choose(worker)];
+  (void)tnr_ring_look(queue);
+  return tnr_ring_peek(queue, 0);
+}
+
+bool tnr_worker_round(tnr_worker *worker, uint32_t limit) {
+  uint32_t ran = 0;
+  for (void *item; ran < limit && (item = next_item(worker));) {
     worker->duty.run(worker->duty.user, worker, item);
-    if (i % FLUSH_EVERY == FLUSH_EVERY - 1)
+    if (++ran % FLUSH_EVERY == 0)
       tnr_worker_flush(worker);
   }
   tnr_worker_flush(worker);
-  return waiting > 0;
+  return ran > 0;
 }
 
 /* Looks for work for a while, giving way to other threads. */
@@ -35,7 +84,7 @@ static bool find_work_soon(tnr_worker *worker) {
   int64_t end = tnr_now_ns() + worker->spin_ns;
   do {
     for (int i = 0; i < worker->looks; i++) {
-      if (tnr_ring_look(&worker->queue))
+      if (tnr_worker_has_work(worker))
         return true;
       tnr_cpu_relax();
     }
@@ -49,7 +98,7 @@ static void rest(tnr_worker *worker) {
     return;
   tnr_parker_prepare(&worker->parker);
   /* acquire: pairs with the release in tnr_worker_stop */
-  if (tnr_ring_look(&worker->queue) || atomic_load_explicit(&worker->stop, memory_order_acquire))
+  if (tnr_worker_has_work(worker) || atomic_load_explicit(&worker->stop, memory_order_acquire))
     tnr_parker_cancel(&worker->parker);
   else
     tnr_parker_sleep(&worker->parker, INT64_MAX);
@@ -63,7 +112,7 @@ static void *worker_main(void *argument) {
   for (;;) {
     /* acquire, and before the look: what was pushed before the stop is run */
     bool stopping = atomic_load_explicit(&worker->stop, memory_order_acquire);
-    if (run_queue(worker))
+    if (tnr_worker_round(worker, UINT32_MAX))
       continue;
     if (stopping)
       break;
@@ -73,13 +122,21 @@ static void *worker_main(void *argument) {
   return NULL;
 }
 
-tnr_status tnr_worker_start(tnr_worker *worker, const tnr_worker_duty *duty, tnr_thread_slot slot,
-                            const char *name, int64_t spin_ns) {
+void tnr_worker_init(tnr_worker *worker, const tnr_worker_duty *duty, tnr_thread_slot slot,
+                     const char *name, int64_t spin_ns) {
   worker->duty = *duty;
   worker->name = name;
   worker->slot = slot;
   worker->spin_ns = spin_ns;
   worker->looks = tnr_parker_looks();
+}
+
+void tnr_worker_awake(tnr_worker *worker) {
+  worker->asleep_until = 0;
+  tnr_worker_flush(worker);
+}
+
+tnr_status tnr_worker_start(tnr_worker *worker) {
   return pthread_create(&worker->thread, NULL, worker_main, worker) == 0 ? TNR_OK : TNR_ESYSTEM;
 }
 

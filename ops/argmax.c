@@ -4,6 +4,7 @@
 #include "element.h"
 #include "sharding.h"
 #include "signature.h"
+#include "words.h"
 
 static int axis_of(const void *attrs, const tnr_desc *in) {
   return dim_index(((const tnr_argmax_attrs *)attrs)->axis, in->shape.rank);
@@ -101,6 +102,13 @@ static tnr_status shard(const tnr_op_call *call, const int *in_dims, const tnr_d
   return tnr_sharding_check(in_dims[0], axis, fault);
 }
 
+static void describe(const void *from, char *out, size_t size) {
+  const tnr_argmax_attrs *attrs = from;
+  tnr_words words = tnr_words_begin(out, size);
+  tnr_words_number(&words, "axis", attrs->axis);
+  tnr_words_flag(&words, "keep_dims", attrs->keep_dims != 0);
+}
+
 const tnr_op_def tnr_op_argmax = {
     .name = "argmax",
     .attrs_size = sizeof(tnr_argmax_attrs),
@@ -109,4 +117,5 @@ const tnr_op_def tnr_op_argmax = {
     .kernel = kernel,
     .flops = flops,
     .shard = shard,
+    .describe = describe,
 };

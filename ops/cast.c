@@ -6,6 +6,7 @@
 #include "element.h"
 #include "sharding.h"
 #include "signature.h"
+#include "words.h"
 
 static tnr_status validate(const tnr_op_call *call, tnr_fault *fault) {
   const tnr_cast_attrs *attrs = call->attrs;
@@ -108,6 +109,12 @@ static void primitive(const tnr_op_call *call, tnr_primitive *out) {
   out->kind = TNR_PRIMITIVE_CAST;
 }
 
+static void describe(const void *from, char *out, size_t size) {
+  const tnr_cast_attrs *attrs = from;
+  tnr_words words = tnr_words_begin(out, size);
+  tnr_words_text(&words, "dtype", tnr_dtype_name((tnr_dtype)attrs->dtype));
+}
+
 const tnr_op_def tnr_op_cast = {
     .name = "cast",
     .attrs_size = sizeof(tnr_cast_attrs),
@@ -116,4 +123,5 @@ const tnr_op_def tnr_op_cast = {
     .kernel = kernel,
     .primitive = primitive,
     .shard = tnr_sharding_elementwise,
+    .describe = describe,
 };

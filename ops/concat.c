@@ -6,6 +6,7 @@
 #include "dim.h"
 #include "sharding.h"
 #include "signature.h"
+#include "words.h"
 
 static int dim_of(const void *attrs, const tnr_desc *in) {
   return dim_index(((const tnr_concat_attrs *)attrs)->dim, in->shape.rank);
@@ -93,6 +94,12 @@ static tnr_status shard(const tnr_op_call *call, const int *in_dims, const tnr_d
   return tnr_sharding_check(in_dims[0], dim_of(call->attrs, out), fault);
 }
 
+static void describe(const void *from, char *out, size_t size) {
+  const tnr_concat_attrs *attrs = from;
+  tnr_words words = tnr_words_begin(out, size);
+  tnr_words_number(&words, "dim", attrs->dim);
+}
+
 const tnr_op_def tnr_op_concat = {
     .name = "concat",
     .attrs_size = sizeof(tnr_concat_attrs),
@@ -100,4 +107,5 @@ const tnr_op_def tnr_op_concat = {
     .infer = infer,
     .kernel = kernel,
     .shard = shard,
+    .describe = describe,
 };

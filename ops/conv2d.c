@@ -5,6 +5,7 @@
 #include "element.h"
 #include "signature.h"
 #include "window.h"
+#include "words.h"
 
 enum { X, WEIGHTS, BIAS };
 
@@ -188,6 +189,17 @@ static tnr_status shard(const tnr_op_call *call, const int *in_dims, const tnr_d
   return TNR_OK;
 }
 
+static void describe(const void *from, char *out, size_t size) {
+  const tnr_conv2d_attrs *attrs = from;
+  tnr_words words = tnr_words_begin(out, size);
+  tnr_words_list(&words, "stride", attrs->stride, 2);
+  tnr_words_list(&words, "dilation", attrs->dilation, 2);
+  tnr_words_list(&words, "pad_before", attrs->pad_before, 2);
+  tnr_words_list(&words, "pad_after", attrs->pad_after, 2);
+  if (attrs->groups > 1)
+    tnr_words_number(&words, "groups", attrs->groups);
+}
+
 const tnr_op_def tnr_op_conv2d = {
     .name = "conv2d",
     .attrs_size = sizeof(tnr_conv2d_attrs),
@@ -197,4 +209,5 @@ const tnr_op_def tnr_op_conv2d = {
     .primitive = primitive,
     .flops = flops,
     .shard = shard,
+    .describe = describe,
 };

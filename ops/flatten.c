@@ -5,6 +5,7 @@
 #include "dim.h"
 #include "regroup.h"
 #include "signature.h"
+#include "words.h"
 
 static tnr_status flat_shape(const tnr_op_call *call, tnr_shape *out, tnr_fault *fault) {
   const tnr_flatten_attrs *attrs = call->attrs;
@@ -38,6 +39,12 @@ static tnr_status infer(const tnr_op_call *call, tnr_op_outputs *outputs, tnr_fa
   return status;
 }
 
+static void describe(const void *from, char *out, size_t size) {
+  const tnr_flatten_attrs *attrs = from;
+  tnr_words words = tnr_words_begin(out, size);
+  tnr_words_number(&words, "axis", attrs->axis);
+}
+
 const tnr_op_def tnr_op_flatten = {
     .name = "flatten",
     .attrs_size = sizeof(tnr_flatten_attrs),
@@ -45,4 +52,5 @@ const tnr_op_def tnr_op_flatten = {
     .infer = infer,
     .shard = tnr_regroup_shard,
     .alias = true,
+    .describe = describe,
 };

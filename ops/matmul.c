@@ -7,6 +7,7 @@
 #include "element.h"
 #include "signature.h"
 #include "walk.h"
+#include "words.h"
 
 /* One product of matrices, a [m, k] x b [k, n]. Strides in elements: row to row, column to column.
  */
@@ -193,6 +194,13 @@ static tnr_status shard(const tnr_op_call *call, const int *in_dims, const tnr_d
   return TNR_OK;
 }
 
+static void describe(const void *from, char *out, size_t size) {
+  const tnr_matmul_attrs *attrs = from;
+  tnr_words words = tnr_words_begin(out, size);
+  tnr_words_flag(&words, "transpose_a", attrs->transpose_a);
+  tnr_words_flag(&words, "transpose_b", attrs->transpose_b);
+}
+
 const tnr_op_def tnr_op_matmul = {
     .name = "matmul",
     .attrs_size = sizeof(tnr_matmul_attrs),
@@ -202,4 +210,5 @@ const tnr_op_def tnr_op_matmul = {
     .primitive = primitive,
     .flops = flops,
     .shard = shard,
+    .describe = describe,
 };

@@ -5,6 +5,7 @@
 #include "element.h"
 #include "signature.h"
 #include "window.h"
+#include "words.h"
 
 static tnr_window window_of(const void *attrs) {
   const tnr_max_pool2d_attrs *pool = attrs;
@@ -148,6 +149,16 @@ static tnr_status shard(const tnr_op_call *call, const int *in_dims, const tnr_d
   return TNR_OK;
 }
 
+static void describe(const void *from, char *out, size_t size) {
+  const tnr_max_pool2d_attrs *attrs = from;
+  tnr_words words = tnr_words_begin(out, size);
+  tnr_words_list(&words, "kernel", attrs->kernel, 2);
+  tnr_words_list(&words, "stride", attrs->stride, 2);
+  tnr_words_list(&words, "dilation", attrs->dilation, 2);
+  tnr_words_list(&words, "pad_before", attrs->pad_before, 2);
+  tnr_words_list(&words, "pad_after", attrs->pad_after, 2);
+}
+
 const tnr_op_def tnr_op_max_pool2d = {
     .name = "max_pool2d",
     .attrs_size = sizeof(tnr_max_pool2d_attrs),
@@ -157,4 +168,5 @@ const tnr_op_def tnr_op_max_pool2d = {
     .primitive = primitive,
     .flops = flops,
     .shard = shard,
+    .describe = describe,
 };

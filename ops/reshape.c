@@ -5,6 +5,7 @@
 #include "dim.h"
 #include "regroup.h"
 #include "signature.h"
+#include "words.h"
 
 static tnr_status check_dims(const tnr_shape *shape, tnr_fault *fault) {
   if (shape->rank < 0 || shape->rank > TNR_MAX_RANK)
@@ -77,6 +78,13 @@ static tnr_status infer(const tnr_op_call *call, tnr_op_outputs *outputs, tnr_fa
   return status;
 }
 
+static void describe(const void *from, char *out, size_t size) {
+  const tnr_reshape_attrs *attrs = from;
+  char shape[TNR_SHAPE_TEXT_MAX];
+  tnr_words words = tnr_words_begin(out, size);
+  tnr_words_text(&words, "shape", tnr_shape_format(&attrs->shape, shape, sizeof shape));
+}
+
 const tnr_op_def tnr_op_reshape = {
     .name = "reshape",
     .attrs_size = sizeof(tnr_reshape_attrs),
@@ -84,4 +92,5 @@ const tnr_op_def tnr_op_reshape = {
     .infer = infer,
     .shard = tnr_regroup_shard,
     .alias = true,
+    .describe = describe,
 };

@@ -6,6 +6,7 @@
 #include "element.h"
 #include "sharding.h"
 #include "signature.h"
+#include "words.h"
 
 static int axis_of(const void *attrs, const tnr_desc *in) {
   return dim_index(((const tnr_softmax_attrs *)attrs)->axis, in->shape.rank);
@@ -87,6 +88,12 @@ static tnr_status shard(const tnr_op_call *call, const int *in_dims, const tnr_d
   return tnr_sharding_check(in_dims[0], axis_of(call->attrs, &call->in[0]), fault);
 }
 
+static void describe(const void *from, char *out, size_t size) {
+  const tnr_softmax_attrs *attrs = from;
+  tnr_words words = tnr_words_begin(out, size);
+  tnr_words_number(&words, "axis", attrs->axis);
+}
+
 const tnr_op_def tnr_op_softmax = {
     .name = "softmax",
     .attrs_size = sizeof(tnr_softmax_attrs),
@@ -96,4 +103,5 @@ const tnr_op_def tnr_op_softmax = {
     .primitive = primitive,
     .flops = flops,
     .shard = shard,
+    .describe = describe,
 };

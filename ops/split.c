@@ -6,6 +6,7 @@
 #include "dim.h"
 #include "sharding.h"
 #include "signature.h"
+#include "words.h"
 
 /* An empty dim divides by any number: something has to bound the tuple. */
 enum { MOST_PARTS = 1 << 20 };
@@ -67,6 +68,13 @@ static tnr_status shard(const tnr_op_call *call, const int *in_dims, const tnr_d
   return tnr_sharding_check(in_dims[0], dim_of(call->attrs, &call->in[0]), fault);
 }
 
+static void describe(const void *from, char *out, size_t size) {
+  const tnr_split_attrs *attrs = from;
+  tnr_words words = tnr_words_begin(out, size);
+  tnr_words_number(&words, "dim", attrs->dim);
+  tnr_words_number(&words, "parts", attrs->parts);
+}
+
 const tnr_op_def tnr_op_split = {
     .name = "split",
     .attrs_size = sizeof(tnr_split_attrs),
@@ -75,4 +83,5 @@ const tnr_op_def tnr_op_split = {
     .infer = infer,
     .kernel = kernel,
     .shard = shard,
+    .describe = describe,
 };

@@ -6,6 +6,7 @@
 #include "dim.h"
 #include "signature.h"
 #include "walk.h"
+#include "words.h"
 
 /* The input dim that output dim `dim` is. */
 static int source_dim(const void *attrs, int64_t rank, int dim) {
@@ -116,6 +117,13 @@ static tnr_status shard(const tnr_op_call *call, const int *in_dims, const tnr_d
   return TNR_OK;
 }
 
+static void describe(const void *from, char *out, size_t size) {
+  const tnr_transpose_attrs *attrs = from;
+  tnr_words words = tnr_words_begin(out, size);
+  if (attrs->permuted > 0)
+    tnr_words_list(&words, "permutation", attrs->permutation, (int)attrs->permuted);
+}
+
 const tnr_op_def tnr_op_transpose = {
     .name = "transpose",
     .attrs_size = sizeof(tnr_transpose_attrs),
@@ -124,4 +132,5 @@ const tnr_op_def tnr_op_transpose = {
     .kernel = kernel,
     .primitive = primitive,
     .shard = shard,
+    .describe = describe,
 };

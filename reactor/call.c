@@ -102,6 +102,8 @@ bool tnr_arguments_init(tnr_arguments *arguments, const char *op, tnr_site site,
   for (int i = 0; i < count; i++)
     if (!add_value(arguments, op, site, values[i], i))
       return false;
+  if (arguments->count >= TNR_WAITER_LISTENS)
+    return refuse(arguments, op, site, TNR_EINVAL, "there are too many inputs", 0);
   return arguments->count > 0 || refuse(arguments, op, site, TNR_EINVAL, "there are no inputs", 0);
 }
 

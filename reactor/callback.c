@@ -1,5 +1,6 @@
 #include "continuation.h"
 #include "error.h"
+#include "record.h"
 #include "runtime.h"
 #include "source.h"
 
@@ -15,7 +16,9 @@ static void deliver_registered(tnr_letter *letter) {
   void *user = made->user;
   tnr_future *future = made->future;
   registration_destroy(made, future->runtime);
+  uint64_t since = tnr_record_now(future->runtime);
   fn(tnr_future_value(future), user);
+  tnr_record_callback(future, since);
   tnr_object_release(&future->object);
 }
 

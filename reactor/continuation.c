@@ -2,6 +2,7 @@
 
 #include "dispatcher.h"
 #include "error.h"
+#include "record.h"
 #include "source.h"
 
 /* ---- a future's chain: with its lock held ---- */
@@ -90,7 +91,9 @@ static void deliver_attached(tnr_letter *letter) {
   tnr_callback *fn = continuation->fn;
   void *user = continuation->user;
   tnr_future *future = continuation->future;
+  uint64_t since = tnr_record_now(future->runtime);
   fn(tnr_future_value(future), user);
+  tnr_record_callback(future, since);
   tnr_object_release(&future->object);
 }
 
@@ -98,6 +101,11 @@ static bool has_passed(const tnr_future *source, tnr_moment moment) {
   /* sequentially consistent: see tnr_continuations_tell */
   return atomic_load_explicit(&source->state, memory_order_seq_cst) >=
          (moment == TNR_CREATED ? TNR_FUTURE_CREATED : TNR_FUTURE_COMPLETE);
+}
+
+static tnr_mailbox *mailbox_of(tnr_letter *letter) {
+  const tnr_continuation *continuation = tnr_continuation_of(letter);
+  return continuation->mailbox ? continuation->mailbox : &continuation->future->runtime->mail;
 }
 
 static void wait_in(tnr_future *source, tnr_letter *letter, tnr_moment moment) {
@@ -118,8 +126,7 @@ static bool post_passed(tnr_future *source, tnr_moment moment, const tnr_letter 
   take_passed(source, moment, &first);
   while (first) {
     tnr_letter *letter = first;
-    tnr_mailbox *mailbox = tnr_continuation_of(letter)->mailbox;
-    if (post(mailbox ? mailbox : &source->runtime->mail, letter))
+    if (post(mailbox_of(letter), letter))
       continue;
     if (letter == mine)
       taken = false;
@@ -128,6 +135,16 @@ static bool post_passed(tnr_future *source, tnr_moment moment, const tnr_letter 
   }
   tnr_spin_unlock(&source->lock);
   return taken;
+}
+
+/* False as above. */
+static bool put(tnr_future *source, tnr_letter *letter, tnr_moment moment) {
+  /* relaxed: what this thread attached before, it sees; order with others' there is none */
+  if (!atomic_load_explicit(&source->has_continuations, memory_order_relaxed) &&
+      has_passed(source, moment))
+    return tnr_mailbox_post(mailbox_of(letter), letter);
+  wait_in(source, letter, moment); /* from here on it may be gone */
+  return !has_passed(source, moment) || post_passed(source, moment, letter);
 }
 
 static tnr_status refuse(tnr_status status) {
@@ -163,8 +180,7 @@ tnr_status tnr_continuation_put(tnr_continuation *continuation, tnr_future *futu
   letter->queued = false;
   letter->moment = (unsigned char)moment;
   tnr_letter_arm(letter);
-  wait_in(source, letter, moment); /* from here on it may be gone */
-  if (!has_passed(source, moment) || post_passed(source, moment, letter))
+  if (put(source, letter, moment))
     return TNR_OK;
   (void)tnr_letter_claim(letter);
   tnr_object_release(&future->object);

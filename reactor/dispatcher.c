@@ -7,6 +7,9 @@
 #include <sys/prctl.h>
 #include <unistd.h>
 
+#include "cancel.h"
+#include "live.h"
+#include "record.h"
 #include "thread.h"
 
 /* How much of each queue one turn takes: what is touched twice in a turn is still in the cache
@@ -19,19 +22,32 @@ static void write_wake_fd(tnr_runtime *runtime) {
   uint64_t one = 1;
   /* relaxed: a counter */
   atomic_fetch_add_explicit(&runtime->wakes, 1, memory_order_relaxed);
+  tnr_record_wake(runtime, NULL);
   while (write(runtime->wake_fd, &one, sizeof one) == -1 && errno == EINTR) {
   }
 }
 
 void tnr_dispatcher_wake(void *runtime) {
+  tnr_record_signal(runtime);
   if (tnr_parker_claim(&((tnr_runtime *)runtime)->sleep))
+    write_wake_fd(runtime);
+}
+
+void tnr_dispatcher_mail_came(tnr_runtime *runtime) {
+  if (runtime->mode == TNR_THREADS || tnr_crank_call(runtime))
+    tnr_dispatcher_wake(runtime);
+}
+
+void tnr_dispatcher_look_again(tnr_runtime *runtime) {
+  if (tnr_crank_look_again(runtime)) /* it may be about to sleep */
     write_wake_fd(runtime);
 }
 
 static tnr_status put_result(tnr_runtime *runtime, tnr_inbox_result result) {
   switch (result) {
   case TNR_INBOX_TAKEN_WAKE:
-    write_wake_fd(runtime);
+    if (runtime->mode == TNR_THREADS || tnr_crank_call(runtime))
+      write_wake_fd(runtime);
     return TNR_OK;
   case TNR_INBOX_TAKEN:
     return TNR_OK;
@@ -79,10 +95,12 @@ tnr_status tnr_dispatcher_put_always(tnr_runtime *runtime, tnr_message *message)
 
 /* ---- one turn: dispatcher ---- */
 
-static void take_signals_of(tnr_lane *lane) {
+static void take_signals_of(tnr_lane *lane, int limit) {
   tnr_worker *worker = &lane->device->worker;
   uint32_t waiting = tnr_ring_look(&worker->done);
-  for (int taken = 0; waiting > 0 && taken < SIGNALS_A_TURN; waiting--, taken++) {
+  if (waiting > 0)
+    tnr_record_batch(lane->device->machine->runtime);
+  for (int taken = 0; waiting > 0 && taken < limit; waiting--, taken++) {
     tnr_op_item_prefetch(tnr_ring_peek(&worker->done, PREFETCH_AHEAD));
     tnr_op_take_signal(lane, (tnr_op_item)tnr_ring_pop(&worker->done));
   }
@@ -91,7 +109,7 @@ static void take_signals_of(tnr_lane *lane) {
 /* worker → dispatcher: activates the completion events of what has finished. */
 static void take_signals(tnr_runtime *runtime) {
   for (int i = 0; i < runtime->machine.count; i++)
-    take_signals_of(&runtime->lanes[i]);
+    take_signals_of(&runtime->lanes[i], SIGNALS_A_TURN);
 }
 
 static void prefetch_submission(uintptr_t item) {
@@ -100,37 +118,54 @@ static void prefetch_submission(uintptr_t item) {
 }
 
 /* any thread → dispatcher */
+static bool take_submission(tnr_runtime *runtime) {
+  uintptr_t item = tnr_inbox_next(&runtime->inbox);
+  if (!item)
+    return false;
+  if (runtime->inbox.taken_at == 1) /* the first of those just taken over */
+    tnr_record_batch(runtime);
+  prefetch_submission(tnr_inbox_ahead(&runtime->inbox, PREFETCH_AHEAD));
+  if (item & 1)
+    ((tnr_message *)(item - 1))->handle((tnr_message *)(item - 1));
+  else
+    tnr_op_resolve((tnr_op *)item);
+  return true;
+}
+
 static bool take_submissions(tnr_runtime *runtime) {
-  uintptr_t item = 0;
   for (int taken = 0; taken < SUBMISSIONS_A_TURN; taken++) {
-    item = tnr_inbox_next(&runtime->inbox);
-    if (!item)
-      break;
-    prefetch_submission(tnr_inbox_ahead(&runtime->inbox, PREFETCH_AHEAD));
-    if (item & 1)
-      ((tnr_message *)(item - 1))->handle((tnr_message *)(item - 1));
-    else
-      tnr_op_resolve((tnr_op *)item);
+    if (!take_submission(runtime))
+      return false;
     tnr_op_launch_ready(runtime); /* so that the next one finds what it needs on the queue */
   }
-  return item != 0;
+  return true;
 }
 
 /* any thread → dispatcher: what waited for what had passed already, and other letters. */
 static void take_mail(tnr_runtime *runtime) {
-  if (tnr_mailbox_has_letters(&runtime->mail))
-    (void)tnr_mailbox_deliver(&runtime->mail, LETTERS_A_TURN, INT64_MAX);
+  if (!tnr_mailbox_has_letters(&runtime->mail))
+    return;
+  tnr_record_batch(runtime);
+  (void)tnr_mailbox_deliver(&runtime->mail, LETTERS_A_TURN, INT64_MAX);
 }
 
 /* Completion events fire: callbacks run, dependents are resolved. */
-static void fire_events(tnr_runtime *runtime) {
+void tnr_dispatcher_fire(tnr_runtime *runtime) {
+  runtime->latency.fresh = true;
   (void)event_base_loop(runtime->base, EVLOOP_ONCE | EVLOOP_NONBLOCK);
 }
 
-static void publish_launches(tnr_runtime *runtime) {
-  tnr_op_launch_ready(runtime);
+void tnr_dispatcher_tidy(tnr_runtime *runtime) {
+  tnr_op_drop_inputs(runtime);
+  tnr_mailbox_raise_all(runtime);
+}
+
+void tnr_dispatcher_publish(tnr_runtime *runtime) {
   for (int i = 0; i < runtime->machine.count; i++)
     tnr_lane_publish(&runtime->lanes[i]);
+}
+
+void tnr_dispatcher_settle(tnr_runtime *runtime) {
   for (int i = 0; i < runtime->machine.count; i++)
     tnr_lane_settle_epochs(&runtime->lanes[i]);
   tnr_lane_settle_epochs(&runtime->nowhere);
@@ -143,7 +178,7 @@ static bool has_signals(tnr_runtime *runtime) {
   return false;
 }
 
-static bool has_events(const tnr_runtime *runtime) {
+bool tnr_dispatcher_has_events(const tnr_runtime *runtime) {
   return event_base_get_num_events(runtime->base, EVENT_BASE_COUNT_ACTIVE) > 0;
 }
 
@@ -164,17 +199,23 @@ static bool find_work_soon(tnr_runtime *runtime) {
   return false;
 }
 
+static bool any_part(const tnr_op_part *part) {
+  (void)part;
+  return true;
+}
+
 /* What is queued behind a device's worker when the runtime is aborted never gets there. */
 static void take_back_launches(tnr_runtime *runtime) {
   runtime->aborting = true;
   for (int i = 0; i < runtime->machine.count; i++)
-    for (tnr_op_part *part = tnr_lane_take_back(&runtime->lanes[i]), *next; part; part = next) {
+    for (tnr_op_part *part = tnr_lane_take_back(&runtime->lanes[i], any_part), *next; part;
+         part = next) {
       next = part->next;
       tnr_op_never_ran(part);
     }
 }
 
-static bool is_over(tnr_runtime *runtime) {
+bool tnr_dispatcher_is_over(tnr_runtime *runtime) {
   /* acquire: pairs with the release in tnr_dispatcher_close; nothing is put in the inbox after it
    */
   if (!atomic_load_explicit(&runtime->close_requested, memory_order_acquire))
@@ -186,16 +227,23 @@ static bool is_over(tnr_runtime *runtime) {
 }
 
 /* Sleeps in the event base until there is something to do. */
-static void rest(tnr_runtime *runtime) {
-  if (has_events(runtime) || has_signals(runtime) || find_work_soon(runtime))
+void tnr_dispatcher_rest(tnr_runtime *runtime) {
+  if (runtime->sweep || tnr_dispatcher_has_events(runtime) || has_signals(runtime))
     return;
+  uint64_t since = tnr_record_now(runtime);
+  if (find_work_soon(runtime)) {
+    tnr_record_rest(runtime, TNR_TRACE_LOOKED, since);
+    return;
+  }
   tnr_parker_prepare(&runtime->sleep);
-  if (!is_over(runtime) && tnr_inbox_sleep(&runtime->inbox)) {
-    if (!has_signals(runtime) && !has_events(runtime) && !tnr_mailbox_has_letters(&runtime->mail))
+  if (!tnr_dispatcher_is_over(runtime) && tnr_inbox_sleep(&runtime->inbox)) {
+    if (!has_signals(runtime) && !tnr_dispatcher_has_events(runtime) &&
+        !tnr_mailbox_has_letters(&runtime->mail))
       (void)event_base_loop(runtime->base, EVLOOP_ONCE);
     tnr_inbox_awake(&runtime->inbox);
   }
   tnr_parker_cancel(&runtime->sleep);
+  tnr_record_rest(runtime, TNR_TRACE_SLEPT, since);
 }
 
 static void on_wake(evutil_socket_t fd, short what, void *user) {
@@ -206,24 +254,47 @@ static void on_wake(evutil_socket_t fd, short what, void *user) {
   }
 }
 
+bool tnr_dispatcher_turn(tnr_runtime *runtime) {
+  tnr_record_turn(runtime);
+  take_signals(runtime);
+  take_mail(runtime);
+  bool more = take_submissions(runtime);
+  tnr_op_launch_ready(runtime);
+  tnr_dispatcher_fire(runtime);
+  if (runtime->sweep)
+    tnr_cancel_sweep(runtime);
+  tnr_op_launch_ready(runtime);
+  tnr_dispatcher_tidy(runtime);
+  tnr_dispatcher_publish(runtime);
+  tnr_dispatcher_settle(runtime);
+  return more;
+}
+
+void tnr_dispatcher_take_signals(tnr_runtime *runtime, int device, int limit) {
+  take_signals_of(&runtime->lanes[device], limit);
+}
+
+void tnr_dispatcher_take_mail(tnr_runtime *runtime, int limit) {
+  (void)tnr_mailbox_deliver(&runtime->mail, limit, INT64_MAX);
+}
+
+void tnr_dispatcher_take_submissions(tnr_runtime *runtime, int limit) {
+  for (int taken = 0; taken < limit && take_submission(runtime); taken++) {
+  }
+}
+
 static void *dispatcher_main(void *argument) {
   tnr_runtime *runtime = argument;
   tnr_this_thread = (tnr_thread_slot){runtime, 0};
   (void)prctl(PR_SET_NAME, "dispatcher");
   tnr_thread_here()->dispatcher_of = runtime;
-  while (!is_over(runtime)) {
-    take_signals(runtime);
-    take_mail(runtime);
-    bool more = take_submissions(runtime);
-    tnr_op_launch_ready(runtime);
-    fire_events(runtime);
-    tnr_op_drop_inputs(runtime);
-    tnr_mailbox_raise_all(runtime);
-    publish_launches(runtime);
-    if (!more)
-      rest(runtime);
-  }
+  while (!tnr_dispatcher_is_over(runtime))
+    if (!tnr_dispatcher_turn(runtime))
+      tnr_dispatcher_rest(runtime);
+  tnr_op_drop_inputs(runtime); /* of what an abort has taken back */
   tnr_mailbox_raise_all(runtime);
+  /* release: pairs with the acquire in who waits for an answer; all that was taken is done */
+  atomic_store_explicit(&runtime->dispatcher_ended, true, memory_order_release);
   return NULL;
 }
 
@@ -246,6 +317,9 @@ static tnr_status make(tnr_runtime *runtime, tnr_fault *fault) {
   runtime->base = base_new();
   if (!runtime->base)
     return tnr_fail(fault, TNR_ESYSTEM, "no event base for the dispatcher");
+  if (event_base_priority_init(runtime->base, TNR_LEVELS) != 0)
+    return tnr_fail(fault, TNR_ENOMEM, "out of memory for the event base");
+  tnr_deadlines_init(runtime);
   runtime->wake_event =
       event_new(runtime->base, runtime->wake_fd, EV_READ | EV_PERSIST, on_wake, runtime);
   if (!runtime->wake_event || event_add(runtime->wake_event, NULL) != 0)
@@ -255,7 +329,10 @@ static tnr_status make(tnr_runtime *runtime, tnr_fault *fault) {
 
 tnr_status tnr_dispatcher_start(tnr_runtime *runtime, tnr_fault *fault) {
   tnr_status status = make(runtime, fault);
-  if (status == TNR_OK && pthread_create(&runtime->dispatcher, NULL, dispatcher_main, runtime) != 0)
+  if (status == TNR_OK && runtime->serves_viewers)
+    status = tnr_live_start(runtime, fault);
+  if (status == TNR_OK && runtime->mode == TNR_THREADS &&
+      pthread_create(&runtime->dispatcher, NULL, dispatcher_main, runtime) != 0)
     status = tnr_fail(fault, TNR_ESYSTEM, "no thread for the dispatcher");
   if (status != TNR_OK) {
     tnr_dispatcher_finish(runtime);
@@ -266,7 +343,7 @@ tnr_status tnr_dispatcher_start(tnr_runtime *runtime, tnr_fault *fault) {
 
 void tnr_dispatcher_close(tnr_runtime *runtime) {
   tnr_inbox_close(&runtime->inbox);
-  /* release: pairs with the acquire in is_over */
+  /* release: pairs with the acquire in tnr_dispatcher_is_over */
   atomic_store_explicit(&runtime->close_requested, true, memory_order_release);
   tnr_dispatcher_wake(runtime);
 }
@@ -276,6 +353,7 @@ void tnr_dispatcher_join(tnr_runtime *runtime) {
 }
 
 void tnr_dispatcher_finish(tnr_runtime *runtime) {
+  tnr_live_finish(runtime);
   if (runtime->wake_event)
     event_free(runtime->wake_event);
   if (runtime->base)

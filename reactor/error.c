@@ -23,12 +23,12 @@ static void error_stays(tnr_object *object) {
   (void)object;
 }
 
-static const tnr_class error_class = {"error", error_destroy};
-static const tnr_class constant_class = {"error", error_stays};
+static const tnr_class error_class = {.name = "error", .destroy = error_destroy};
+static const tnr_class constant_class = {.name = "error", .destroy = error_stays};
 
 /* Counted like any other and so not const, but nothing else in it ever changes. */
 static tnr_error out_of_memory = {
-    .object = {&constant_class, 1},
+    .object = {.class = &constant_class, .refs = 1},
     .code = TNR_ENOMEM,
     .message = "out of memory, also for saying what for",
     .reason = "out of memory, also for saying what for",

@@ -1,5 +1,6 @@
 #include "future.h"
 
+#include "cancel.h"
 #include "continuation.h"
 #include "error.h"
 #include "op.h"
@@ -8,7 +9,7 @@
 
 void tnr_future_init(tnr_future *future, const tnr_class *class, tnr_runtime *runtime, bool tuple,
                      uint32_t refs) {
-  *future = (tnr_future){.runtime = runtime, .tuple = tuple};
+  *future = (tnr_future){.runtime = runtime, .tuple = tuple, .level = TNR_LEVEL_NORMAL};
   tnr_object_init(&future->object, class, refs);
 }
 
@@ -40,6 +41,13 @@ static tnr_error *own_error(const tnr_future *future) {
   return atomic_load_explicit(&future->error, memory_order_acquire);
 }
 
+tnr_error *tnr_future_error_new(tnr_future *future, const tnr_fault *fault) {
+  tnr_description description = {.context = {.op = "future"}};
+  if (tnr_future_manners(future))
+    tnr_future_manners(future)->describe(future, &description);
+  return tnr_error_new(&description.context, fault);
+}
+
 /* Every asker gets the same error object: the first to make one wins. */
 static tnr_error *element_missing(tnr_element *element, int count) {
   tnr_fault fault;
@@ -52,7 +60,9 @@ static tnr_error *element_missing(tnr_element *element, int count) {
 }
 
 static tnr_object *element_result(tnr_element *element, tnr_error **error) {
-  *error = own_error(element->tuple);
+  *error = own_error(&element->future);
+  if (!*error)
+    *error = own_error(element->tuple);
   if (*error)
     return NULL;
   const tnr_tuple *tuple = (const tnr_tuple *)element->tuple->result;
@@ -90,10 +100,21 @@ bool tnr_future_create(tnr_future *future, tnr_object *result, const tnr_mesh *m
   future->result = result;
   if (!tnr_future_get_mesh(future))
     tnr_future_set_mesh(future, mesh);
-  set_state(future, TNR_FUTURE_CREATED);
-  /* sequentially consistent, like the store above and the pair in tnr_future_add_waiter: either
+  uint8_t pending = TNR_FUTURE_PENDING;
+  /* sequentially consistent, as in set_state; one that has been ended stays so */
+  if (!atomic_compare_exchange_strong_explicit(&future->state, &pending, TNR_FUTURE_CREATED,
+                                               memory_order_seq_cst, memory_order_relaxed))
+    return false;
+  /* sequentially consistent, like the exchange above and the pair in tnr_future_add_waiter: either
    * this sees that somebody waits, or that one sees the state */
   return atomic_load_explicit(&future->tell_created, memory_order_seq_cst);
+}
+
+bool tnr_future_end_early(tnr_future *future) {
+  uint8_t pending = TNR_FUTURE_PENDING;
+  /* acquire: as in tnr_future_get_state; sequentially consistent, as in set_state */
+  return atomic_compare_exchange_strong_explicit(&future->state, &pending, TNR_FUTURE_COMPLETE,
+                                                 memory_order_seq_cst, memory_order_acquire);
 }
 
 static bool has_passed(tnr_future *future, tnr_waits_for until) {
@@ -171,6 +192,8 @@ void tnr_future_tell_created(tnr_future *future) {
 
 void tnr_future_complete(tnr_future *future) {
   if (future->last_waiter) {
+    if (own_error(future))
+      tnr_cancel_waiting(future);
     if (tnr_future_get_state(future) < TNR_FUTURE_CREATED)
       set_state(future, TNR_FUTURE_CREATED); /* it failed before: this moment passes all the same */
     tnr_future_tell_created(future);

@@ -10,6 +10,7 @@
 #include "../devices/object.h"
 #include "../devices/spin.h"
 #include "../devices/storage.h"
+#include "error.h"
 
 /* What a waiter waits for. LAUNCHED: the op is on its device's queue, and so are all that it needs,
  * so that ops behind it in that queue may be put there. */
@@ -19,13 +20,14 @@ typedef enum tnr_waits_for {
   TNR_UNTIL_COMPLETE
 } tnr_waits_for;
 
-enum { TNR_WAITER_LISTENS = UINT32_MAX };
+enum { TNR_WAITER_LISTENS = (1 << 24) - 1 };
 
 /* One link in a future's chain, embedded in what waits. Dispatcher only. */
 typedef struct tnr_waiter {
   struct tnr_waiter *next;
-  uint32_t until; /* a tnr_waits_for */
-  uint32_t input; /* the index of the op's input that this is part of, or TNR_WAITER_LISTENS */
+  uint32_t until : 8;  /* a tnr_waits_for */
+  uint32_t input : 24; /* the index of the op's input that this is part of, or TNR_WAITER_LISTENS */
+  uint32_t number;     /* of an op's first input: the op's, see tnr_class; else unused */
 } tnr_waiter;
 
 /* A waiter with a function. Runs on the dispatcher, once; `listener` may be freed in it. */
@@ -55,17 +57,43 @@ struct tnr_future {
   atomic_bool tell_created;       /* atomic: something waits for CREATED */
   atomic_bool has_continuations;  /* atomic: or had once */
   tnr_spin lock;                  /* of continuations */
-  bool tuple;                     /* immutable after create: the result is a tuple */
-  bool created_told;              /* dispatcher only: waiters for CREATED have been called */
-  bool launched;                  /* dispatcher only: waiters for LAUNCHED have been called */
-  bool resolved; /* dispatcher only: of an op: what only the dispatcher writes in it is set */
+  bool tuple : 1;                 /* immutable after create: the result is a tuple */
+  bool has_terms : 1; /* immutable after create: it was submitted under terms; see terms.h */
+  unsigned level : 2; /* immutable after create: a tnr_level, of the queue that it goes through */
+  bool numbered : 1;  /* immutable after create: it has a number in a recording or timeline */
+  bool created_told;  /* dispatcher only: waiters for CREATED have been called */
+  bool launched;      /* dispatcher only: waiters for LAUNCHED have been called */
+  bool resolved : 1;  /* dispatcher only: of an op: what only the dispatcher writes in it is set */
+  bool seen : 1;      /* dispatcher only: by the walk that is under way; see in_flight.h */
 };
+
+enum { TNR_DESCRIBED_MAX = 16 };
+
+/* What a future is to whoever reads an error or a dump. */
+typedef struct tnr_description {
+  tnr_error_context context;
+  const tnr_desc *inputs[TNR_DESCRIBED_MAX]; /* what context.inputs points to */
+} tnr_description;
+
+/* How a kind of future, its class's manners, behaves to the rest of the reactor. Dispatcher only.
+ */
+typedef struct tnr_manners {
+  /* Ends it with this error, if it is not complete, and gives up what only it needed. */
+  void (*cancel)(tnr_future *future, tnr_error *error);
+
+  /* How many references the library itself holds to one that is not complete. */
+  uint32_t (*own_refs)(const tnr_future *future);
+
+  /* Its name, the call that made it, and what is known of its inputs. */
+  void (*describe)(tnr_future *future, tnr_description *out);
+} tnr_manners;
 
 /* Element `index` of a future of a tuple. Has no moments of its own. */
 typedef struct tnr_element {
-  tnr_future future;     /* error: only that there is no such element */
+  tnr_future future;     /* error: that there is no such element, or that it was cancelled */
   tnr_future *tuple;     /* immutable after create; retained */
   int index;             /* immutable after create */
+  bool given_up;         /* dispatcher only: by all that refer to it; it has given up its tuple */
   tnr_site site;         /* immutable after create */
   const char *composite; /* immutable after create: the composite around it, or NULL */
 } tnr_element;
@@ -87,6 +115,18 @@ static inline bool tnr_future_is_element(const tnr_future *future) {
 /* The future whose moments count: the tuple's for an element. */
 static inline tnr_future *tnr_future_source(tnr_future *future) {
   return tnr_future_is_element(future) ? ((tnr_element *)future)->tuple : future;
+}
+
+/* In a recording or timeline; 0: it has none. */
+static inline uint32_t tnr_future_number(tnr_future *future) {
+  return future->numbered ? *tnr_object_number(&future->object) : 0;
+}
+
+/* Before others know the future, whose class has numbers; 0: none. */
+static inline void tnr_future_set_number(tnr_future *future, uint32_t number) {
+  future->numbered = number != 0;
+  if (number)
+    *tnr_object_number(&future->object) = number;
 }
 
 static inline tnr_future_state tnr_future_get_state(const tnr_future *future) {
@@ -121,14 +161,26 @@ void tnr_future_set_error(tnr_future *future, tnr_error *error);
 /* The tensor or tuple of a future that is created; NULL and an error if there is none. */
 tnr_object *tnr_future_get_result(tnr_future *future, tnr_error **error);
 
-/* Whoever makes the result (any thread, once): takes over the reference and passes *created*. True
- * when the dispatcher has to be told, by tnr_future_tell_created. */
+/* Whoever makes the result (any thread, once): takes over the reference and passes *created*,
+ * unless the dispatcher has ended it already. True when the dispatcher has to be told, by
+ * tnr_future_tell_created. */
 bool tnr_future_create(tnr_future *future, tnr_object *result, const tnr_mesh *mesh);
 
 /* ---- dispatcher only ---- */
 
+static inline const tnr_manners *tnr_future_manners(const tnr_future *future) {
+  return (const tnr_manners *)future->object.class->manners;
+}
+
+/* A new error that names the future. */
+tnr_error *tnr_future_error_new(tnr_future *future, const tnr_fault *fault);
+
 /* Adds a waiter to the chain. False when what it waits for has passed already: not added. */
 bool tnr_future_add_waiter(tnr_future *future, tnr_waiter *waiter, tnr_waits_for until);
+
+/* Ends what nobody has created yet, while somebody may still do that. False when it has been
+ * created: the result can be looked at then. tnr_future_complete follows. */
+bool tnr_future_end_early(tnr_future *future);
 
 void tnr_future_tell_launched(tnr_future *future);
 void tnr_future_tell_created(tnr_future *future);

@@ -73,7 +73,7 @@ static void take_over(tnr_inbox *inbox) {
 bool tnr_inbox_is_ripe(const tnr_inbox *inbox) {
   size_t waiting = atomic_load_explicit(&inbox->hint, memory_order_relaxed);
   return waiting >= TNR_INBOX_BATCH ||
-         (waiting > 0 && tnr_now_ns() - inbox->taken_when >= BATCH_NS);
+         (waiting > 0 && (inbox->eager || tnr_now_ns() - inbox->taken_when >= BATCH_NS));
 }
 
 static void drop_large(tnr_inbox *inbox) {

@@ -31,8 +31,9 @@ typedef struct tnr_inbox {
    * when it was last 0, 1 or a multiple of TNR_INBOX_BATCH. */
   _Alignas(64) _Atomic size_t hint;
 
-  _Alignas(64) int64_t taken_when;              /* dispatcher only: CLOCK_MONOTONIC, ns */
-  uintptr_t *taken;                             /* dispatcher only */
+  _Alignas(64) int64_t taken_when; /* dispatcher only: CLOCK_MONOTONIC, ns */
+  bool eager;       /* immutable after create: is looked into whenever something is in it */
+  uintptr_t *taken; /* dispatcher only */
   size_t taken_at, taken_count, taken_capacity; /* dispatcher only */
 } tnr_inbox;
 

@@ -3,8 +3,11 @@
 #include <string.h>
 
 #include "call.h"
+#include "cancel.h"
 #include "dispatcher.h"
 #include "error.h"
+#include "in_flight.h"
+#include "record.h"
 #include "scope.h"
 #include "source.h"
 #include "thread.h"
@@ -20,11 +23,17 @@ typedef struct member {
 
 typedef struct join {
   tnr_future future;
+  uint32_t number; /* see tnr_class; unset where future.numbered is false */
   tnr_message message;
   int count;                     /* immutable after create */
   int not_created, not_complete; /* dispatcher only: members */
-  bool settled;                  /* dispatcher only: complete already */
-  member members[];              /* [count] */
+  uint32_t held;                 /* dispatcher only: references of its own listeners and messages */
+  bool settled;                  /* dispatcher only: complete, or about to be */
+  bool canceled;                 /* dispatcher only: an any-of that has no use for its members */
+  tnr_pending pending;
+  tnr_site site;         /* immutable after create */
+  const char *composite; /* immutable after create: the composite around it, or NULL */
+  member members[];      /* [count] */
 } join;
 
 static size_t join_bytes(int count) {
@@ -39,8 +48,18 @@ static void join_destroy(tnr_object *object) {
   tnr_pool_free(&made->future.runtime->machine.objects, made, join_bytes(made->count));
 }
 
-const tnr_class tnr_all_class = {"future", join_destroy};
-static const tnr_class any_class = {"future", join_destroy};
+static uint32_t join_own_refs(const tnr_future *future) {
+  return ((const join *)future)->held;
+}
+
+static void all_cancel(tnr_future *future, tnr_error *error);
+static void any_cancel(tnr_future *future, tnr_error *error);
+static void all_describe(tnr_future *future, tnr_description *out);
+static void any_describe(tnr_future *future, tnr_description *out);
+static const tnr_manners all_manners = {all_cancel, join_own_refs, all_describe};
+static const tnr_manners any_manners = {any_cancel, join_own_refs, any_describe};
+const tnr_class tnr_all_class = {"future", join_destroy, &all_manners, offsetof(join, number)};
+static const tnr_class any_class = {"future", join_destroy, &any_manners, offsetof(join, number)};
 
 int tnr_all_count(const tnr_future *all) {
   return ((const join *)all)->count;
@@ -54,6 +73,7 @@ tnr_object *tnr_all_member(const tnr_future *all, int index) {
 
 /* One of the listeners is through: its reference to the join goes. */
 static void let_go(join *made) {
+  made->held--;
   tnr_object_release(&made->future.object);
 }
 
@@ -63,6 +83,8 @@ static void settle(join *made, tnr_error *error) {
   made->settled = true;
   if (error)
     tnr_future_set_error(&made->future, error);
+  tnr_pending_remove(&made->pending);
+  tnr_record_settled(&made->future);
   tnr_future_complete(&made->future);
 }
 
@@ -159,17 +181,43 @@ static join *join_of(tnr_message *message) {
 
 static void begin(join *made, int listeners) {
   made->future.runtime->in_flight++;
+  made->held += (uint32_t)listeners;
   for (int i = 0; i < listeners; i++)
     tnr_object_retain(&made->future.object);
 }
 
 static void begun(join *made) {
   made->future.runtime->in_flight--;
-  tnr_object_release(&made->future.object);
+  let_go(made);
+}
+
+/* Whoever has the future can still ask it for its members. */
+static void all_cancel(tnr_future *future, tnr_error *error) {
+  join *made = (join *)future;
+  tnr_object_retain(&future->object);
+  settle(made, error);
+  for (int i = 0; i < made->count; i++)
+    tnr_give_up(made->members[i].handle, error);
+  for (int i = 0; i < made->count; i++)
+    tnr_give_up_not(made->members[i].handle);
+  tnr_object_release(&future->object);
+}
+
+static void describe(const join *made, const char *op, tnr_description *out) {
+  out->context = (tnr_error_context){.composite = made->composite, .op = op, .site = made->site};
+}
+
+static void all_describe(tnr_future *future, tnr_description *out) {
+  describe((const join *)future, "all", out);
+}
+
+static void any_describe(tnr_future *future, tnr_description *out) {
+  describe((const join *)future, "any", out);
 }
 
 static void all_arrives(tnr_message *message) {
   join *made = join_of(message);
+  tnr_pending_add(&made->pending, &made->future);
   begin(made, 2 * made->count);
   for (int i = 0; i < made->count; i++) {
     member *of = &made->members[i];
@@ -190,16 +238,48 @@ static void all_arrives(tnr_message *message) {
   begun(made);
 }
 
+/* The others go on, but not for it. */
+static void give_up_members(join *made) {
+  for (int i = 0; i < made->count; i++) {
+    tnr_object *handle = made->members[i].handle;
+    made->members[i].handle = NULL;
+    if (handle) {
+      tnr_give_up(handle, made->future.error);
+      tnr_drop(handle);
+    }
+  }
+}
+
 static void any_settled(tnr_message *message) {
   join *made = join_of(message);
+  tnr_pending_remove(&made->pending);
+  tnr_record_settled(&made->future);
   tnr_future_complete(&made->future);
+  if (made->canceled)
+    give_up_members(made);
   begun(made);
+}
+
+static void settle_later(join *made) {
+  made->settled = true;
+  begin(made, 1);
+  made->message.handle = any_settled;
+  if (tnr_dispatcher_put_always(made->future.runtime, &made->message) != TNR_OK)
+    any_settled(&made->message);
+}
+
+static void any_cancel(tnr_future *future, tnr_error *error) {
+  join *made = (join *)future;
+  if (made->settled)
+    return;
+  tnr_future_set_error(future, error);
+  made->canceled = true;
+  settle_later(made);
 }
 
 /* This member decides. The rest happens in a turn of its own and not in the member's chain, so that
  * a chain of any-ofs needs no stack. */
 static void decide(join *made, const member *of, tnr_error *error) {
-  made->settled = true;
   if (error) {
     tnr_future_set_error(&made->future, error);
   } else {
@@ -207,26 +287,26 @@ static void decide(join *made, const member *of, tnr_error *error) {
     tnr_object_retain(result);
     (void)tnr_future_create(&made->future, result, ((tnr_tensor *)result)->mesh);
   }
-  begin(made, 1);
-  made->message.handle = any_settled;
-  if (tnr_dispatcher_put_always(made->future.runtime, &made->message) != TNR_OK)
-    any_settled(&made->message);
+  settle_later(made);
 }
 
 static void any_member_complete(tnr_listener *listener) {
   member *of = (member *)((char *)listener - offsetof(member, complete));
   join *made = of->join;
-  tnr_error *error = tnr_future_get_error((tnr_future *)of->handle);
   made->not_complete--;
-  if (!made->settled && (!error || made->not_complete == 0))
-    decide(made, of, error);
-  tnr_object_release(of->handle); /* or a chain of any-ofs would hold all of itself */
-  of->handle = NULL;
+  if (of->handle) { /* else it was cancelled */
+    tnr_error *error = tnr_future_get_error((tnr_future *)of->handle);
+    if (!made->settled && (!error || made->not_complete == 0))
+      decide(made, of, error);
+    tnr_object_release(of->handle); /* or a chain of any-ofs would hold all of itself */
+    of->handle = NULL;
+  }
   let_go(made);
 }
 
 static void any_arrives(tnr_message *message) {
   join *made = join_of(message);
+  tnr_pending_add(&made->pending, &made->future);
   begin(made, made->count);
   for (int i = 0; i < made->count; i++) {
     member *of = &made->members[i];
@@ -238,7 +318,8 @@ static void any_arrives(tnr_message *message) {
 
 /* ---- making: any thread ---- */
 
-static join *join_new(tnr_runtime *runtime, const tnr_class *class, bool tuple, int count) {
+static join *join_new(tnr_runtime *runtime, const tnr_class *class, bool tuple, int count,
+                      tnr_site site) {
   join *made = tnr_pool_alloc(&runtime->machine.objects, join_bytes(count));
   if (!made) {
     tnr_error_raise(TNR_ENOMEM, "out of memory for a future of %d members", count);
@@ -246,7 +327,11 @@ static join *join_new(tnr_runtime *runtime, const tnr_class *class, bool tuple, 
   }
   tnr_future_init(&made->future, class, runtime, tuple, 1);
   made->count = made->not_created = made->not_complete = count;
-  made->settled = false;
+  made->held = 1; /* once it is submitted */
+  made->settled = made->canceled = false;
+  const tnr_frame *frame = tnr_thread_here()->frame;
+  made->site = frame ? frame->site : site;
+  made->composite = frame ? frame->name : NULL;
   return made;
 }
 
@@ -259,6 +344,7 @@ static void set_member(join *made, int index, tnr_object *handle) {
 static tnr_future *join_submit(join *made, const char *op, tnr_site site,
                                void (*arrives)(tnr_message *message)) {
   made->message.handle = arrives;
+  tnr_record_join(&made->future, op, site);
   tnr_object_retain(&made->future.object); /* the dispatcher's */
   tnr_status status = tnr_dispatcher_put_message(made->future.runtime, &made->message);
   if (status == TNR_OK)
@@ -297,7 +383,7 @@ static tnr_value all_of(const tnr_arguments *arguments, tnr_site site) {
   }
   if (has_unknown_tuple(arguments, site))
     return (tnr_value){TNR_VALUE_NONE, NULL};
-  join *made = join_new(arguments->runtime, &tnr_all_class, true, arguments->count);
+  join *made = join_new(arguments->runtime, &tnr_all_class, true, arguments->count, site);
   for (int i = 0; made && i < arguments->count; i++)
     set_member(made, i, arguments->handles[i]);
   tnr_future *future = made ? join_submit(made, "all", site, all_arrives) : NULL;
@@ -335,93 +421,8 @@ static bool check_any(tnr_future *const *futures, int count, tnr_site site) {
 tnr_future *tnr_any(tnr_future *const *futures, int count, tnr_site site) {
   if (!check_any(futures, count, site))
     return NULL;
-  join *made = join_new(futures[0]->runtime, &any_class, false, count);
+  join *made = join_new(futures[0]->runtime, &any_class, false, count, site);
   for (int i = 0; made && i < count; i++)
     set_member(made, i, &futures[i]->object);
   return tnr_scope_adopt(made ? join_submit(made, "any", site, any_arrives) : NULL);
-}
-
-/* ---- elements ---- */
-
-static void element_destroy(tnr_object *object) {
-  tnr_element *element = (tnr_element *)object;
-  tnr_pool *objects = &element->future.runtime->machine.objects;
-  tnr_future_finish(&element->future);
-  tnr_object_release(&element->tuple->object);
-  tnr_pool_free(objects, element, sizeof *element);
-}
-
-const tnr_class tnr_element_class = {"future", element_destroy};
-
-static tnr_future *element_new(tnr_future *tuple, int index, tnr_site site) {
-  tnr_element *element = tnr_pool_alloc(&tuple->runtime->machine.objects, sizeof *element);
-  if (!element) {
-    tnr_error_raise_at("at", site, TNR_ENOMEM, "out of memory for a future");
-    return NULL;
-  }
-  tnr_future_init(&element->future, &tnr_element_class, tuple->runtime, false, 1);
-  element->tuple = tuple;
-  const tnr_frame *frame = tnr_thread_here()->frame;
-  element->index = index;
-  element->site = frame ? frame->site : site;
-  element->composite = frame ? frame->name : NULL;
-  tnr_object_retain(&tuple->object);
-  return &element->future;
-}
-
-static bool check_index(int index, int count, tnr_site site) {
-  if (index >= 0 && index < count)
-    return true;
-  tnr_error_raise_at("at", site, TNR_EINVAL, "there is no element %d in a tuple of %d", index,
-                     count);
-  return false;
-}
-
-tnr_tensor *tnr_at_tuple(tnr_tuple *x, int index, tnr_site site) {
-  if (!x || !check_index(index, x->count, site))
-    return NULL;
-  return tnr_scope_adopt(tnr_retain(x->tensors[index]));
-}
-
-/* A member of an all-of need not wait for the others, nor fail with them. */
-static tnr_future *member_of_all(tnr_future *all, int index, tnr_site site) {
-  if (!check_index(index, tnr_all_count(all), site))
-    return NULL;
-  tnr_object *handle = tnr_all_member(all, index);
-  if (handle->class == &tnr_tensor_class)
-    return tnr_source_new(handle);
-  return tnr_retain(handle);
-}
-
-/* The same for a tuple that exists. */
-static tnr_future *member_of_source(tnr_future *source, int index, tnr_site site) {
-  const tnr_tuple *tuple = (tnr_tuple *)source->result;
-  if (!check_index(index, tuple->count, site))
-    return NULL;
-  return tnr_source_new(&tuple->tensors[index]->object);
-}
-
-tnr_future *tnr_at_future(tnr_future_tuple *x, int index, tnr_site site) {
-  tnr_future *tuple = tnr_future_of(x);
-  if (!tuple)
-    return NULL;
-  if (tuple->object.class == &tnr_all_class)
-    return tnr_scope_adopt(member_of_all(tuple, index, site));
-  if (tuple->object.class == &tnr_source_class)
-    return tnr_scope_adopt(member_of_source(tuple, index, site));
-  return tnr_scope_adopt(element_new(tuple, index, site));
-}
-
-tnr_value tnr_at_value(tnr_value x, int index, tnr_site site) {
-  switch (x.kind) {
-  case TNR_VALUE_TUPLE:
-    return tnr_value_of_tensor(tnr_at_tuple(x.handle, index, site));
-  case TNR_VALUE_FUTURE_TUPLE:
-    return tnr_value_of_future(tnr_at_future(x.handle, index, site));
-  case TNR_VALUE_NONE:
-    break;
-  default:
-    tnr_error_raise_at("at", site, TNR_EINVAL, "the value is not a tuple");
-  }
-  return (tnr_value){TNR_VALUE_NONE, NULL};
 }

@@ -15,29 +15,6 @@ static bool is_dispatchers(const tnr_mailbox *mailbox) {
   return mailbox->fd == TNR_MAILBOX_OF_DISPATCHER;
 }
 
-/* ---- the descriptor: with the lock held ---- */
-
-static void write_fd(tnr_mailbox *mailbox) {
-  uint64_t one = 1;
-  mailbox->raised = true;
-  while (write(mailbox->fd, &one, sizeof one) == -1 && errno == EINTR) {
-  }
-}
-
-static void raise_fd(tnr_mailbox *mailbox) {
-  if (mailbox->first && !mailbox->raised)
-    write_fd(mailbox);
-}
-
-static void lower_fd(tnr_mailbox *mailbox) {
-  uint64_t count;
-  if (mailbox->first || !mailbox->raised)
-    return;
-  mailbox->raised = false;
-  while (read(mailbox->fd, &count, sizeof count) == -1 && errno == EINTR) {
-  }
-}
-
 /* ---- the queue: with the lock held ---- */
 
 static void count_waiting(tnr_mailbox *mailbox, int more) {
@@ -61,13 +38,69 @@ static void take_out(tnr_mailbox *mailbox, tnr_letter *letter) {
   count_waiting(mailbox, -1);
 }
 
+/* What has come lies newest first. */
+static void take_in(tnr_mailbox *mailbox) {
+  if (!tnr_mailbox_has_incoming(mailbox)) /* or closed, which stays so while the lock is held */
+    return;
+  /* acquire: pairs with the release in push; what the letters are about is then visible */
+  tnr_letter *letter = atomic_exchange_explicit(&mailbox->incoming, NULL, memory_order_acquire);
+  tnr_letter *oldest = NULL, *next;
+  for (; letter; letter = next) {
+    next = letter->next;
+    letter->next = oldest;
+    oldest = letter;
+  }
+  for (letter = oldest; letter; letter = next) {
+    next = letter->next;
+    append(mailbox, letter);
+  }
+}
+
+static bool is_empty(tnr_mailbox *mailbox) {
+  if (!mailbox->first)
+    take_in(mailbox);
+  return !mailbox->first;
+}
+
 /* One letter that was announced is done with. */
 static void settle_one(tnr_mailbox *mailbox) {
-  if (is_dispatchers(mailbox))
-    return;
-  mailbox->expected--;
-  if (mailbox->closed)
+  if (!is_dispatchers(mailbox))
+    mailbox->expected--;
+}
+
+/* After a letter has come or gone. The caller keeps the runtime alive; as soon as the lock is free,
+ * whoever destroys the mailbox may be done with it. */
+static void unlock_and_tell(tnr_mailbox *mailbox) {
+  tnr_runtime *runtime = mailbox->runtime;
+  bool drained = mailbox->closed && !is_dispatchers(mailbox);
+  if (drained)
     pthread_cond_broadcast(&mailbox->progress);
+  pthread_mutex_unlock(&mailbox->lock);
+  if (drained && runtime->mode != TNR_THREADS)
+    tnr_dispatcher_look_again(runtime);
+}
+
+/* ---- the descriptor: with the lock held ---- */
+
+static void write_fd(tnr_mailbox *mailbox) {
+  uint64_t one = 1;
+  mailbox->raised = true;
+  while (write(mailbox->fd, &one, sizeof one) == -1 && errno == EINTR) {
+  }
+}
+
+static void raise_fd(tnr_mailbox *mailbox) {
+  if (!mailbox->raised && !is_empty(mailbox))
+    write_fd(mailbox);
+}
+
+static void lower_fd(tnr_mailbox *mailbox) {
+  uint64_t count;
+  if (!mailbox->raised || mailbox->called || !is_empty(mailbox))
+    return;
+  mailbox->raised = false;
+  while (read(mailbox->fd, &count, sizeof count) == -1 && errno == EINTR) {
+  }
 }
 
 /* ---- putting in ---- */
@@ -80,7 +113,28 @@ bool tnr_mailbox_announce(tnr_mailbox *mailbox) {
   return open;
 }
 
-static void raise_later(tnr_mailbox *mailbox) {
+typedef enum push_result { PUSHED, PUSHED_FIRST, PUSH_CLOSED } push_result;
+
+static push_result push(tnr_mailbox *mailbox, tnr_letter *letter) {
+  tnr_letter *newest = atomic_load_explicit(&mailbox->incoming, memory_order_relaxed);
+  do {
+    if (newest == TNR_MAILBOX_CLOSED)
+      return PUSH_CLOSED;
+    letter->next = newest;
+    /* release: pairs with the acquire in take_in */
+  } while (!atomic_compare_exchange_weak_explicit(&mailbox->incoming, &newest, letter,
+                                                  memory_order_release, memory_order_relaxed));
+  return newest ? PUSHED : PUSHED_FIRST;
+}
+
+/* Who waits for the descriptor, and who waits in destroy. */
+static void tell(tnr_mailbox *mailbox) {
+  pthread_mutex_lock(&mailbox->lock);
+  raise_fd(mailbox);
+  unlock_and_tell(mailbox);
+}
+
+static void tell_later(tnr_mailbox *mailbox) {
   if (mailbox->unraised)
     return;
   tnr_object_retain(&mailbox->object);
@@ -90,29 +144,27 @@ static void raise_later(tnr_mailbox *mailbox) {
 }
 
 static bool post_to_dispatcher(tnr_mailbox *mailbox, tnr_letter *letter) {
-  pthread_mutex_lock(&mailbox->lock);
-  bool open = !mailbox->closed;
-  if (open)
-    append(mailbox, letter);
-  pthread_mutex_unlock(&mailbox->lock);
-  if (open && !tnr_on_dispatcher(mailbox->runtime))
-    tnr_dispatcher_wake(mailbox->runtime);
-  return open;
+  if (push(mailbox, letter) == PUSH_CLOSED)
+    return false;
+  if (!tnr_on_dispatcher(mailbox->runtime))
+    tnr_dispatcher_mail_came(mailbox->runtime);
+  return true;
 }
 
+/* Once the letter is in, it may be delivered and the mailbox destroyed at any time: hence the
+ * references. */
 bool tnr_mailbox_post(tnr_mailbox *mailbox, tnr_letter *letter) {
   if (is_dispatchers(mailbox))
     return post_to_dispatcher(mailbox, letter);
-  bool later = tnr_on_dispatcher(mailbox->runtime);
-  if (later) /* before somebody may destroy the mailbox: the letter is still expected */
-    raise_later(mailbox);
-  pthread_mutex_lock(&mailbox->lock);
-  append(mailbox, letter);
-  if (!later)
-    raise_fd(mailbox);
-  if (mailbox->closed)
-    pthread_cond_broadcast(&mailbox->progress);
-  pthread_mutex_unlock(&mailbox->lock);
+  if (tnr_on_dispatcher(mailbox->runtime)) {
+    tell_later(mailbox);
+    (void)push(mailbox, letter);
+    return true;
+  }
+  tnr_object_retain(&mailbox->object);
+  if (push(mailbox, letter) == PUSHED_FIRST) /* else whoever was first tells */
+    tell(mailbox);
+  tnr_object_release(&mailbox->object);
   return true;
 }
 
@@ -121,9 +173,7 @@ void tnr_mailbox_raise_all(tnr_runtime *runtime) {
     tnr_mailbox *mailbox = runtime->unraised;
     runtime->unraised = mailbox->next_unraised;
     mailbox->unraised = false;
-    pthread_mutex_lock(&mailbox->lock);
-    raise_fd(mailbox);
-    pthread_mutex_unlock(&mailbox->lock);
+    tell(mailbox);
     tnr_object_release(&mailbox->object);
   }
 }
@@ -143,17 +193,18 @@ bool tnr_letter_claim(tnr_letter *letter) {
 
 void tnr_mailbox_withdraw(tnr_mailbox *mailbox, tnr_letter *letter) {
   pthread_mutex_lock(&mailbox->lock);
+  take_in(mailbox);
   if (letter->queued) {
     take_out(mailbox, letter);
     lower_fd(mailbox);
   }
   settle_one(mailbox);
-  pthread_mutex_unlock(&mailbox->lock);
+  unlock_and_tell(mailbox);
 }
 
 /* With the lock held: the oldest letter that nobody is taking back. */
 static tnr_letter *take_oldest(tnr_mailbox *mailbox) {
-  while (mailbox->first) {
+  while (!is_empty(mailbox)) {
     tnr_letter *letter = mailbox->first;
     take_out(mailbox, letter);
     if (tnr_letter_claim(letter)) {
@@ -171,9 +222,13 @@ static tnr_letter *next_letter(tnr_mailbox *mailbox, bool again, bool enough) {
   if (again)
     settle_one(mailbox);
   tnr_letter *letter = enough ? NULL : take_oldest(mailbox);
-  if (!letter && mailbox->first && !is_dispatchers(mailbox))
-    write_fd(mailbox); /* an edge, for those who wait for edges */
-  pthread_mutex_unlock(&mailbox->lock);
+  if (!letter && !is_dispatchers(mailbox)) {
+    if (is_empty(mailbox))
+      lower_fd(mailbox);
+    else
+      write_fd(mailbox); /* an edge, for those who wait for edges */
+  }
+  unlock_and_tell(mailbox);
   return letter;
 }
 
@@ -183,10 +238,63 @@ int tnr_mailbox_deliver(tnr_mailbox *mailbox, int64_t most, int64_t deadline) {
   tnr_letter *letter;
   while ((letter = next_letter(mailbox, delivered > 0, enough))) {
     letter->deliver(letter);
-    enough = ++delivered >= most || (deadline != INT64_MAX && tnr_now_ns() >= deadline);
+    enough = ++delivered >= most ||
+             (deadline != INT64_MAX && tnr_machine_now(&mailbox->runtime->machine) >= deadline);
   }
   return delivered;
 }
+
+static int64_t count(tnr_mailbox *mailbox) {
+  pthread_mutex_lock(&mailbox->lock);
+  take_in(mailbox);
+  size_t waiting = atomic_load_explicit(&mailbox->waiting, memory_order_relaxed);
+  pthread_mutex_unlock(&mailbox->lock);
+  return waiting < INT_MAX ? (int64_t)waiting : INT_MAX;
+}
+
+/* ---- without threads: turning the crank for what is to come ---- */
+
+/* An edge of its own each time. */
+static void call(tnr_watcher *watcher, bool work, int64_t next) {
+  tnr_mailbox *mailbox = (tnr_mailbox *)((char *)watcher - offsetof(tnr_mailbox, watcher));
+  pthread_mutex_lock(&mailbox->lock);
+  if (work && !mailbox->called)
+    write_fd(mailbox);
+  mailbox->called = work;
+  lower_fd(mailbox);
+  tnr_alarm_set(&mailbox->alarm, next);
+  pthread_mutex_unlock(&mailbox->lock);
+}
+
+static void forget_call(tnr_mailbox *mailbox) {
+  pthread_mutex_lock(&mailbox->lock);
+  mailbox->called = false;
+  tnr_alarm_set(&mailbox->alarm, INT64_MAX);
+  pthread_mutex_unlock(&mailbox->lock);
+}
+
+typedef struct work_limits {
+  tnr_mailbox *mailbox;
+  int64_t most, deadline;
+} work_limits;
+
+static bool is_enough(const void *what) {
+  const work_limits *limits = what;
+  tnr_mailbox *mailbox = limits->mailbox;
+  return (limits->most != INT64_MAX && count(mailbox) >= limits->most) ||
+         (limits->deadline != INT64_MAX &&
+          tnr_machine_now(&mailbox->runtime->machine) >= limits->deadline);
+}
+
+/* Whoever has the crank calls again when it leaves something behind: so the call is forgotten
+ * first. */
+static void work(tnr_mailbox *mailbox, int64_t most, int64_t deadline) {
+  const work_limits limits = {mailbox, most, deadline};
+  forget_call(mailbox);
+  tnr_crank_work(mailbox->runtime, is_enough, &limits);
+}
+
+/* ---- dispatching ---- */
 
 static int dispatch(tnr_mailbox *mailbox, int64_t most, int64_t deadline) {
   tnr_thread *thread = tnr_thread_here();
@@ -208,12 +316,13 @@ int tnr_mailbox_dispatch_within(tnr_mailbox *mailbox, const tnr_mailbox_limits *
   }
   if (!limits)
     limits = &none;
-  /* relaxed: what this thread knows of is counted */
-  int64_t most = (int64_t)atomic_load_explicit(&mailbox->waiting, memory_order_relaxed);
-  if (limits->max_callbacks > 0 && limits->max_callbacks < most)
-    most = limits->max_callbacks;
-  int64_t deadline = limits->max_ns > 0 ? tnr_deadline_after(limits->max_ns) : INT64_MAX;
-  return dispatch(mailbox, most < INT_MAX ? most : INT_MAX, deadline);
+  int64_t allowed = limits->max_callbacks > 0 ? limits->max_callbacks : INT64_MAX;
+  int64_t deadline =
+      limits->max_ns > 0 ? tnr_deadline_after(mailbox->runtime, limits->max_ns) : INT64_MAX;
+  if (mailbox->runtime->mode != TNR_THREADS)
+    work(mailbox, allowed, deadline);
+  int64_t most = count(mailbox);
+  return dispatch(mailbox, allowed < most ? allowed : most, deadline);
 }
 
 /* ---- life ---- */
@@ -231,8 +340,13 @@ void tnr_mailbox_finish(tnr_mailbox *mailbox) {
 }
 
 bool tnr_mailbox_close(tnr_mailbox *mailbox) {
+  tnr_letter *none = NULL;
   pthread_mutex_lock(&mailbox->lock);
-  bool closed = mailbox->closed = !mailbox->first;
+  /* relaxed: nothing hangs on it; what is refused stays where it was */
+  mailbox->closed |= is_empty(mailbox) && atomic_compare_exchange_strong_explicit(
+                                              &mailbox->incoming, &none, TNR_MAILBOX_CLOSED,
+                                              memory_order_relaxed, memory_order_relaxed);
+  bool closed = mailbox->closed;
   pthread_mutex_unlock(&mailbox->lock);
   return closed;
 }
@@ -243,10 +357,19 @@ static void mailbox_destroy(tnr_object *object) {
   tnr_pool_free(&mailbox->runtime->machine.objects, mailbox, sizeof *mailbox);
 }
 
-static const tnr_class mailbox_class = {"mailbox", mailbox_destroy};
+static const tnr_class mailbox_class = {.name = "mailbox", .destroy = mailbox_destroy};
 
 static tnr_status raise_at_create(tnr_status status, const char *reason) {
   return tnr_error_raise(status, "mailbox_create: %s", reason);
+}
+
+static bool make_alarm(tnr_mailbox *mailbox) {
+  if (mailbox->runtime->mode == TNR_THREADS)
+    return true;
+  if (tnr_alarm_init(&mailbox->alarm, mailbox->fd))
+    return true;
+  raise_at_create(TNR_ESYSTEM, strerror(errno));
+  return false;
 }
 
 tnr_mailbox *tnr_mailbox_create(tnr_runtime *runtime) {
@@ -269,11 +392,21 @@ tnr_mailbox *tnr_mailbox_create(tnr_runtime *runtime) {
   }
   tnr_mailbox_init(mailbox, runtime, fd);
   tnr_object_init(&mailbox->object, &mailbox_class, 1);
+  mailbox->watcher.tell = call;
+  if (!make_alarm(mailbox)) {
+    close(fd);
+    tnr_object_release(&mailbox->object);
+    return NULL;
+  }
+  if (runtime->mode != TNR_THREADS)
+    tnr_crank_watch(runtime, &mailbox->watcher);
   return mailbox;
 }
 
 int tnr_mailbox_fd(const tnr_mailbox *mailbox) {
-  return mailbox ? mailbox->fd : -1;
+  if (!mailbox)
+    return -1;
+  return mailbox->runtime->mode == TNR_THREADS ? mailbox->fd : mailbox->alarm.fd;
 }
 
 static bool is_dispatching(const tnr_mailbox *mailbox) {
@@ -292,12 +425,32 @@ static tnr_status may_drain(tnr_mailbox *mailbox) {
   return waits ? tnr_wait_refused(mailbox->runtime, "destroying the mailbox") : TNR_OK;
 }
 
+static bool has_progress(const void *what) {
+  tnr_mailbox *mailbox = (tnr_mailbox *)what;
+  pthread_mutex_lock(&mailbox->lock);
+  bool progress = mailbox->expected == 0 || !is_empty(mailbox);
+  pthread_mutex_unlock(&mailbox->lock);
+  return progress;
+}
+
+/* With the lock held: something is expected, and not there. */
+static void await_progress(tnr_mailbox *mailbox) {
+  tnr_runtime *runtime = mailbox->runtime;
+  if (runtime->mode == TNR_THREADS || tnr_crank_has_ended(runtime)) {
+    pthread_cond_wait(&mailbox->progress, &mailbox->lock);
+    return;
+  }
+  pthread_mutex_unlock(&mailbox->lock);
+  (void)!tnr_crank_wait(runtime, has_progress, mailbox, INT64_MAX);
+  pthread_mutex_lock(&mailbox->lock);
+}
+
 static void drain(tnr_mailbox *mailbox) {
   pthread_mutex_lock(&mailbox->lock);
   mailbox->closed = true;
   while (mailbox->expected > 0) {
-    if (!mailbox->first) {
-      pthread_cond_wait(&mailbox->progress, &mailbox->lock);
+    if (is_empty(mailbox)) {
+      await_progress(mailbox);
       continue;
     }
     pthread_mutex_unlock(&mailbox->lock);
@@ -314,6 +467,10 @@ tnr_status tnr_mailbox_destroy(tnr_mailbox *mailbox) {
   if (status != TNR_OK)
     return status;
   drain(mailbox);
+  if (mailbox->runtime->mode != TNR_THREADS) {
+    tnr_crank_unwatch(mailbox->runtime, &mailbox->watcher);
+    tnr_alarm_finish(&mailbox->alarm);
+  }
   close(mailbox->fd);
   tnr_object_release(&mailbox->object);
   return TNR_OK;

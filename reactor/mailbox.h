@@ -8,6 +8,8 @@
 #include <tenor/mailbox.h>
 
 #include "../devices/object.h"
+#include "alarm.h"
+#include "crank.h"
 
 /* A letter is embedded in what it is about, and is in one list at most. `deliver` is called once,
  * on the thread that takes it out, and may free it. Its other fields: next and link belong to the
@@ -15,6 +17,7 @@
  * `moment` are the continuation's. */
 
 enum { TNR_MAILBOX_OF_DISPATCHER = -1 };
+#define TNR_MAILBOX_CLOSED ((tnr_letter *)1)
 
 /* any thread → the threads that dispatch it; or any thread → dispatcher. */
 struct tnr_mailbox {
@@ -25,11 +28,20 @@ struct tnr_mailbox {
                             * exactly when `raised` */
   tnr_letter *first;       /* guarded by lock: the oldest */
   tnr_letter **end;        /* guarded by lock: where the next one is hung up */
-  _Atomic size_t waiting;  /* atomic: letters; written under the lock, read without it as a hint */
+  _Atomic size_t waiting;  /* atomic: letters in it; written with the lock held, and read without
+                            * it as a hint */
   uint64_t expected;       /* guarded by lock: letters announced that have not been delivered */
   bool raised;             /* guarded by lock */
+  bool called;             /* guarded by lock: has been told to turn the crank, and has not yet */
   bool closed;             /* guarded by lock: takes no announcement, the dispatcher's no letter */
   pthread_cond_t progress; /* destroy sleeps, whoever brings a letter or withdraws one wakes */
+  tnr_watcher watcher;     /* the crank's, where there are no threads */
+  tnr_alarm alarm;         /* guarded by lock: where there are no threads, for the next deadline */
+
+  /* atomic: letters that have been put in since somebody last looked, the newest first, or
+   * TNR_MAILBOX_CLOSED; taken over with the lock held. On a cache line of its own: many write it.
+   */
+  _Alignas(64) _Atomic(tnr_letter *) incoming;
 
   /* dispatcher only: in the runtime's list of those that it has filled and not raised */
   struct tnr_mailbox *next_unraised;
@@ -64,7 +76,7 @@ bool tnr_letter_claim(tnr_letter *letter);
 /* The winner: the letter is not to come, and is the caller's again. Any thread. */
 void tnr_mailbox_withdraw(tnr_mailbox *mailbox, tnr_letter *letter);
 
-/* Delivers up to `most` letters, until tnr_now_ns() is `deadline`; returns how many. */
+/* Delivers up to `most` letters, until tnr_machine_now is `deadline`; returns how many. */
 int tnr_mailbox_deliver(tnr_mailbox *mailbox, int64_t most, int64_t deadline);
 
 /* Dispatcher: lets all know that it has filled in this turn. */
@@ -73,10 +85,16 @@ void tnr_mailbox_raise_all(tnr_runtime *runtime);
 /* Dispatcher, of its own: takes nothing any more, if nothing is in it. False when something is. */
 bool tnr_mailbox_close(tnr_mailbox *mailbox);
 
-/* Without the lock. What a thread has put in, it sees. */
-static inline bool tnr_mailbox_has_letters(const tnr_mailbox *mailbox) {
+static inline bool tnr_mailbox_has_incoming(const tnr_mailbox *mailbox) {
   /* relaxed: a hint; who sleeps on it looks again after a fence, as with every parker */
-  return atomic_load_explicit(&mailbox->waiting, memory_order_relaxed) > 0;
+  tnr_letter *newest = atomic_load_explicit(&mailbox->incoming, memory_order_relaxed);
+  return newest && newest != TNR_MAILBOX_CLOSED;
+}
+
+/* The dispatcher, of its own: without the lock. What a thread has put in, it sees. */
+static inline bool tnr_mailbox_has_letters(const tnr_mailbox *mailbox) {
+  return tnr_mailbox_has_incoming(mailbox) ||
+         atomic_load_explicit(&mailbox->waiting, memory_order_relaxed) > 0;
 }
 
 #endif

@@ -131,7 +131,15 @@ bool tnr_movement_is_quick(const tnr_device *device, const tnr_tensor *in) {
   return !device->driver->copy && tnr_tensor_bytes(in) <= QUICK_BYTES;
 }
 
+static void count_copy(tnr_device *device, const tnr_tensor *out, int piece) {
+  uint64_t bytes = out->parts[piece < out->mesh->count ? piece : 0]->bytes;
+  uint64_t before = atomic_load_explicit(&device->copied_bytes, memory_order_relaxed);
+  atomic_store_explicit(&device->copied_bytes, before + bytes, memory_order_relaxed);
+  tnr_count(&device->copies);
+}
+
 void tnr_movement_run(tnr_device *device, const tnr_tensor *in, tnr_tensor *out, int piece) {
+  count_copy(device, out, piece);
   if (out->shard_dim >= 0)
     cut(device, in, out, piece);
   else

@@ -10,6 +10,7 @@
 #include "../devices/worker.h"
 #include "future.h"
 #include "lane.h"
+#include "terms.h"
 
 typedef struct tnr_op tnr_op;
 
@@ -38,8 +39,16 @@ struct tnr_op_part {
  *                                        ENDED ◀──────signals counted (dispatcher)
  *                                          │
  *                                          └──complete (dispatcher, the op's event)──▶ released
+ *
+ *   WAITING, LAUNCHED ──withdraw (dispatcher)──▶ WITHDRAWN: its event completes the future at once;
+ *   it is released when no chain, no queue and no worker has any part of it any more
  */
-typedef enum tnr_op_stage { TNR_OP_WAITING = 0, TNR_OP_LAUNCHED, TNR_OP_ENDED } tnr_op_stage;
+typedef enum tnr_op_stage {
+  TNR_OP_WAITING = 0,
+  TNR_OP_LAUNCHED,
+  TNR_OP_ENDED,
+  TNR_OP_WITHDRAWN
+} tnr_op_stage;
 
 /* Two blocks of cache lines. Only the dispatcher writes the first one, so that it stays in its
  * CPU's cache from op to op; the second goes from who submits to the dispatcher, a worker, and
@@ -63,8 +72,18 @@ struct tnr_op {
   const char *file;               /* immutable after create: the submitting call */
   int32_t line;                   /* immutable after create */
   uint32_t in_count;              /* immutable after create */
-  tnr_op_input in[];              /* [in_count]; behind them def->attrs_size bytes of attributes */
+  tnr_op_input in[]; /* [in_count]; behind them def->attrs_size bytes of attributes, and
+                      * where future.has_terms a tnr_held_terms */
 };
+
+_Static_assert(offsetof(tnr_op, in) + sizeof(tnr_op_input) <= 5 * TNR_CACHE_LINE,
+               "an op with one input takes five cache lines");
+
+/* In a recording or timeline, where future.numbered. It stands where who submits writes anyway; ops
+ * have at least one input. */
+static inline uint32_t tnr_op_number(const tnr_op *op) {
+  return op->in[0].waiter.number;
+}
 
 static inline tnr_op *tnr_op_of(tnr_future *future) {
   return (tnr_op *)((char *)future - offsetof(tnr_op, future));
@@ -109,14 +128,51 @@ static inline void *tnr_op_attrs(tnr_op *op) {
   return op->in + op->in_count;
 }
 
+static inline size_t tnr_op_bytes_before_terms(uint32_t in_count, size_t attrs_size) {
+  size_t bytes = offsetof(tnr_op, in) + in_count * sizeof(tnr_op_input) + attrs_size;
+  return (bytes + _Alignof(tnr_held_terms) - 1) / _Alignof(tnr_held_terms) *
+         _Alignof(tnr_held_terms);
+}
+
+/* Where it has some. */
+static inline tnr_held_terms *tnr_op_terms(tnr_op *op) {
+  size_t before = tnr_op_bytes_before_terms(op->in_count, op->def->attrs_size);
+  return (tnr_held_terms *)((char *)op + before);
+}
+
+static inline tnr_op *tnr_op_of_waiter(tnr_waiter *waiter) {
+  tnr_op_input *input = (tnr_op_input *)waiter;
+  return (tnr_op *)((char *)(input - waiter->input) - offsetof(tnr_op, in));
+}
+
 static inline tnr_site tnr_op_site(const tnr_op *op) {
   return (tnr_site){op->file, op->line};
 }
 
+static inline bool tnr_op_has_failed(tnr_op *op) {
+  /* acquire: pairs with tnr_future_set_error */
+  return atomic_load_explicit(&op->future.error, memory_order_acquire) != NULL;
+}
+
+/* The outputs of an op that is created. */
+static inline int tnr_op_output_count(const tnr_op *op) {
+  const tnr_object *result = op->future.result;
+  return !result ? 0 : op->future.tuple ? ((const tnr_tuple *)result)->count : 1;
+}
+
+static inline tnr_tensor *tnr_op_output(const tnr_op *op, int index) {
+  tnr_object *result = op->future.result;
+  return op->future.tuple ? ((tnr_tuple *)result)->tensors[index] : (tnr_tensor *)result;
+}
+
+/* The first mesh of its inputs that is known and not the host's; NULL: none is. Any thread. */
+const tnr_mesh *tnr_op_known_mesh(const tnr_op *op);
+
 /* The dispatcher's: something that an input waited for has passed. */
 void tnr_op_input_ready(tnr_waiter *waiter);
 
-/* ---- The journey, in order; each named after who performs it. ---- */
+/* ---- The journey, in order; each named after who performs it. What the dispatcher does is in
+ * stage.c, what workers do in run.c. ---- */
 
 /* Any thread: a new op with two references, the caller's, and the dispatcher's until it is
  * complete. Takes references of its own to the inputs. NULL with tnr_error() when out of memory.
@@ -133,8 +189,10 @@ tnr_status tnr_op_submit(tnr_op *op) TNR_MUST_USE;
 /* Dispatcher: registers the completion event; counts what is missing. */
 void tnr_op_resolve(tnr_op *op);
 
-/* Dispatcher: launches all that has nothing missing any more, and what that sets free. */
+/* Dispatcher: launches all that has nothing missing any more, and what that sets free; or only the
+ * first, which there has to be. */
 void tnr_op_launch_ready(tnr_runtime *runtime);
+void tnr_op_launch_next(tnr_runtime *runtime);
 
 /* Worker: creates, executes and signals one part. */
 void tnr_op_run(tnr_lane *lane, tnr_op_item item);
@@ -148,12 +206,25 @@ void tnr_op_drop_inputs(tnr_runtime *runtime);
 /* Dispatcher: takes back one part from a device's queue when the runtime is aborted. */
 void tnr_op_never_ran(tnr_op_part *part);
 
+/* Dispatcher: the op's future completes soon with this error, whatever stage it is in, unless it is
+ * about to complete by itself. */
+void tnr_op_withdraw(tnr_op *op, tnr_error *error);
+
+static inline bool tnr_op_may_be_withdrawn(const tnr_op *op) {
+  return !op->future.resolved || op->stage == TNR_OP_WAITING || op->stage == TNR_OP_LAUNCHED;
+}
+
+/* Dispatcher: the op whose completion event this is; NULL when it is another event. */
+tnr_op *tnr_op_of_event(const struct event *event);
+
+/* Dispatcher: what this input still waits for, or NULL. */
+tnr_future *tnr_op_awaits(tnr_op *op, uint32_t input);
+
+/* Dispatcher: when it was submitted, or taken out of the inbox; by tnr_machine_now, ns. */
+int64_t tnr_op_since(tnr_op *op);
+
 /* Any thread that makes a plain call: validates, infers and makes the outputs at once. */
 tnr_status tnr_op_create_now(tnr_op *op) TNR_MUST_USE;
-
-/* The outputs of an op that is created. */
-int tnr_op_output_count(const tnr_op *op);
-tnr_tensor *tnr_op_output(const tnr_op *op, int index);
 
 /* Any thread: gives the op this error, made from the fault and what is known of the inputs. */
 void tnr_op_fail(tnr_op *op, const tnr_fault *fault);

@@ -30,6 +30,9 @@ struct tnr_plan {
   tnr_program_spec spec;
   tnr_program *program; /* NULL until first run, and for aliases */
   bool quick;           /* runs so fast that what comes before it need not be signalled first */
+  uint16_t recorded_as; /* its index in chunk `recorded_in` of tape `recorded_on` */
+  uint64_t recorded_in;
+  const void *recorded_on; /* NULL: in none */
   _Alignas(16) char attrs[];
 };
 

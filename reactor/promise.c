@@ -3,22 +3,33 @@
 #include <stdarg.h>
 #include <stdio.h>
 
+#include "cancel.h"
 #include "dispatcher.h"
 #include "error.h"
+#include "in_flight.h"
 #include "scope.h"
 #include "source.h"
+
+typedef enum tnr_promise_state {
+  TNR_PROMISE_OPEN = 0,
+  TNR_PROMISE_SETTLED,
+  TNR_PROMISE_CANCELED
+} tnr_promise_state;
 
 struct tnr_promise {
   tnr_object
       object; /* of those who may fulfil it; together they hold one reference to the future */
-  tnr_future future;         /* the dispatcher holds another, until it is complete */
-  tnr_site site;             /* immutable after create: of the call that made it */
-  tnr_desc desc;             /* immutable after create: what was promised, if promises_desc */
-  bool promises_desc;        /* immutable after create */
-  atomic_bool settled;       /* atomic: whoever sets it gives the result, and posts the letter */
-  tnr_letter letter;         /* any thread → dispatcher: it has been settled */
-  tnr_follower follower;     /* dispatcher only */
-  tnr_promise *next, **link; /* guarded by the list's lock; link NULL: not in it */
+  tnr_future future;     /* the dispatcher holds another, until it is complete */
+  tnr_site site;         /* immutable after create: of the call that made it */
+  tnr_desc desc;         /* immutable after create: what was promised, if promises_desc */
+  bool promises_desc;    /* immutable after create */
+  _Atomic uint8_t state; /* atomic: a tnr_promise_state; who changes it gives the result, and posts
+                          * the letter */
+  tnr_letter letter;     /* any thread → dispatcher: it has been settled */
+  tnr_follower follower; /* dispatcher only */
+  tnr_pending pending;   /* dispatcher only: once the letter has come */
+  tnr_promise *next;     /* of the list; written before it is in there, then dispatcher only */
+  tnr_promise **link;    /* guarded by the list's lock; NULL: not in it */
 };
 
 static tnr_promise *promise_of(const tnr_future *future) {
@@ -56,13 +67,15 @@ static void unlink_open(tnr_promise *promise) {
 /* ---- settling: any thread ---- */
 
 /* Whoever gets true gives the result. */
-static bool claim(tnr_promise *promise) {
+static bool claim(tnr_promise *promise, tnr_promise_state state) {
+  uint8_t open = TNR_PROMISE_OPEN;
   /* relaxed: decides who, and orders nothing */
-  return !atomic_exchange_explicit(&promise->settled, true, memory_order_relaxed);
+  return atomic_compare_exchange_strong_explicit(&promise->state, &open, (uint8_t)state,
+                                                 memory_order_relaxed, memory_order_relaxed);
 }
 
-static bool is_settled(const tnr_promise *promise) {
-  return atomic_load_explicit(&promise->settled, memory_order_relaxed);
+static tnr_promise_state state_of(const tnr_promise *promise) {
+  return (tnr_promise_state)atomic_load_explicit(&promise->state, memory_order_relaxed);
 }
 
 static void post(tnr_promise *promise) {
@@ -83,22 +96,39 @@ static tnr_status settled_before(tnr_site site, const tnr_promise *promise) {
   if (!tnr_dispatcher_takes(future->runtime))
     return tnr_error_raise_at("promise", site, TNR_ECLOSED, "%s",
                               tnr_dispatcher_refusal(TNR_ECLOSED));
+  if (state_of(promise) == TNR_PROMISE_CANCELED)
+    return tnr_error_raise_at("promise", site, TNR_ECANCELED, "its future has been cancelled");
   return tnr_error_raise_at("promise", site, TNR_EINVAL, "it has been fulfilled or failed before");
 }
 
 /* ---- settled: the dispatcher ---- */
 
-static void finish(tnr_promise *promise) {
-  tnr_future_complete(&promise->future);
+static void leave(tnr_promise *promise) {
   promise->future.runtime->in_flight--;
   tnr_object_release(&promise->future.object);
 }
 
 static void data_there(tnr_follower *follower, tnr_error *error) {
   tnr_promise *promise = (tnr_promise *)((char *)follower - offsetof(tnr_promise, follower));
-  if (error)
-    tnr_future_set_error(&promise->future, error);
-  finish(promise);
+  tnr_pending_remove(&promise->pending);
+  if (tnr_future_get_state(&promise->future) < TNR_FUTURE_COMPLETE) { /* else it was cancelled */
+    if (error)
+      tnr_future_set_error(&promise->future, error);
+    tnr_future_complete(&promise->future);
+  }
+  leave(promise);
+}
+
+/* It has failed: if it was cancelled after it was fulfilled, it does not need its tensor. */
+static void fail(tnr_future *future) {
+  tnr_object *result = future->result;
+  tnr_error *error = tnr_future_get_error(future);
+  tnr_future_complete(future);
+  if (!result || !tnr_is_cancellation(future->runtime, error))
+    return;
+  tnr_give_up(result, error);
+  tnr_give_up_not(result);       /* its reference goes with the future */
+  future->runtime->sweep = true; /* for ops that already wait for what makes the tensor */
 }
 
 static void strike_off(tnr_promise *promise) {
@@ -115,9 +145,11 @@ static void settled_arrives(tnr_letter *letter) {
   promise->future.runtime->in_flight++;
   strike_off(promise);
   if (tnr_future_get_error(&promise->future)) {
-    finish(promise);
+    fail(&promise->future);
+    leave(promise);
     return;
   }
+  tnr_pending_add(&promise->pending, &promise->future);
   tnr_future_tell_created(&promise->future);
   tnr_follow(&promise->follower, promise->future.result, data_there);
 }
@@ -129,11 +161,20 @@ static tnr_promise *take_open(tnr_promises *promises) {
   promises->closed = true;
   while ((promise = promises->first)) {
     unlink_open(promise);
-    if (claim(promise))
+    if (claim(promise, TNR_PROMISE_SETTLED))
       break; /* else its letter is on its way */
   }
   tnr_spin_unlock(&promises->lock);
   return promise;
+}
+
+void tnr_promises_visit(tnr_runtime *runtime, tnr_future_visit *visit, void *user) {
+  tnr_promises *promises = &runtime->promises;
+  tnr_spin_lock(&promises->lock);
+  tnr_promise *first = promises->first;
+  tnr_spin_unlock(&promises->lock);
+  for (tnr_promise *promise = first; promise; promise = promise->next)
+    visit(&promise->future, user);
 }
 
 bool tnr_promises_end(tnr_runtime *runtime) {
@@ -159,18 +200,41 @@ static void future_destroy(tnr_object *object) {
   tnr_pool_free(objects, promise_of(future), sizeof(tnr_promise));
 }
 
-static const tnr_class promised_class = {"future", future_destroy};
+/* Dispatcher. Where the letter is on its way already, that one goes on. */
+static void promise_cancel(tnr_future *future, tnr_error *error) {
+  tnr_promise *promise = promise_of(future);
+  bool open = claim(promise, TNR_PROMISE_CANCELED);
+  tnr_future_set_error(future, error);
+  if (open)
+    post(promise);
+  else if (promise->pending.link)
+    fail(future);
+}
+
+/* Who may fulfil it counts as a user of it. */
+static uint32_t promise_own_refs(const tnr_future *future) {
+  (void)future;
+  return 1;
+}
+
+static void promise_describe(tnr_future *future, tnr_description *out) {
+  out->context = (tnr_error_context){.op = "promise", .site = promise_of(future)->site};
+}
+
+static const tnr_manners promise_manners = {promise_cancel, promise_own_refs, promise_describe};
+static const tnr_class promised_class = {
+    .name = "future", .destroy = future_destroy, .manners = &promise_manners};
 
 /* Nobody is left who could fulfil it. */
 static void promise_destroy(tnr_object *object) {
   tnr_promise *promise = (tnr_promise *)object;
-  if (claim(promise))
+  if (claim(promise, TNR_PROMISE_SETTLED))
     settle_error(promise,
                  error_at(promise->site, TNR_ECANCELED, "it was released before it was fulfilled"));
   tnr_object_release(&promise->future.object);
 }
 
-static const tnr_class promise_class = {"promise", promise_destroy};
+static const tnr_class promise_class = {.name = "promise", .destroy = promise_destroy};
 
 const tnr_desc *tnr_promised_desc(const tnr_future *future) {
   if (future->object.class != &promised_class || !promise_of(future)->promises_desc)
@@ -268,11 +332,11 @@ tnr_status tnr_promise_fulfil_at(tnr_site site, tnr_promise *promise, tnr_tensor
   tnr_fault fault;
   if (!promise || !tensor)
     return null_argument(site, promise ? "tensor" : "promise");
-  if (is_settled(promise))
+  if (state_of(promise) != TNR_PROMISE_OPEN)
     return settled_before(site, promise);
   if (check_tensor(promise, tensor, &fault) != TNR_OK)
     return tnr_error_raise_at("promise", site, fault.code, "%s", fault.message);
-  if (!claim(promise))
+  if (!claim(promise, TNR_PROMISE_SETTLED))
     return settled_before(site, promise);
   /* whoever waits for created is told by the letter */
   (void)tnr_future_create(&promise->future, tnr_retain(tensor), tensor->mesh);
@@ -288,7 +352,7 @@ tnr_status tnr_promise_fail_at(tnr_site site, tnr_promise *promise, tnr_status c
     return null_argument(site, "promise");
   if (code == TNR_OK)
     return tnr_error_raise_at("promise", site, TNR_EINVAL, "TNR_OK is no error to fail with");
-  if (!claim(promise))
+  if (!claim(promise, TNR_PROMISE_SETTLED))
     return settled_before(site, promise);
   va_start(arguments, format);
   vsnprintf(reason, sizeof reason, format, arguments);

@@ -18,6 +18,10 @@ typedef struct tnr_promises {
 /* What a future that may not be created yet will be; NULL when that is not known. Any thread. */
 const tnr_desc *tnr_promised_desc(const tnr_future *future);
 
+/* Dispatcher: calls visit(future, user) for all that the dispatcher has not heard of yet. */
+typedef void tnr_future_visit(tnr_future *future, void *user);
+void tnr_promises_visit(tnr_runtime *runtime, tnr_future_visit *visit, void *user);
+
 /* Dispatcher, once the runtime is closed: fails those that are open. True when all are settled. */
 bool tnr_promises_end(tnr_runtime *runtime);
 

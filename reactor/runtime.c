@@ -1,15 +1,19 @@
 #include "runtime.h"
 
+#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "dispatcher.h"
 #include "error.h"
+#include "record.h"
 #include "thread.h"
+#include "trace.h"
 #include "wait.h"
 
 enum { PROGRAM_CACHE_DEFAULT = 1024, DEVICES_MAX = 1024 };
-static const int64_t SPIN_NS_DEFAULT = 20000;
+static const int64_t SPIN_NS_DEFAULT = 12000;
 
 const char *tnr_version(void) {
   return TENOR_VERSION;
@@ -24,8 +28,12 @@ typedef struct settings {
   const tnr_device_config *configs;
   int config_count, device_count;
   int threads_per_device, program_cache;
-  int64_t spin_ns;
-  bool pin, worker_waits;
+  int64_t spin_ns, op_timeout_ns;
+  bool pin, worker_waits, live;
+  const tnr_trace_options *trace;
+  tnr_mode mode;
+  uint64_t seed;
+  tnr_timeline timeline;
 } settings;
 
 static tnr_status count_devices(settings *out, tnr_fault *fault) {
@@ -47,12 +55,39 @@ static tnr_status count_devices(settings *out, tnr_fault *fault) {
   return TNR_OK;
 }
 
+/* What does not go with the mode. */
+static tnr_status check_mode(const tnr_runtime_options *options, tnr_fault *fault) {
+  if (options->mode < TNR_THREADS || options->mode > TNR_DETERMINISTIC)
+    return tnr_fail(fault, TNR_EINVAL, "there is no mode %d", (int)options->mode);
+  if (options->mode != TNR_DETERMINISTIC && (options->seed || options->timeline))
+    return tnr_fail(fault, TNR_EINVAL, "a seed and a timeline go with TNR_DETERMINISTIC only");
+  if (options->mode == TNR_DETERMINISTIC && options->live)
+    return tnr_fail(fault, TNR_EINVAL, "live does not go with TNR_DETERMINISTIC");
+  if (options->mode != TNR_THREADS &&
+      (options->threads_per_device > 1 || options->pin || options->worker_waits))
+    return tnr_fail(fault, TNR_EINVAL,
+                    "threads_per_device, pin and worker_waits go with TNR_THREADS only");
+  return TNR_OK;
+}
+
+/* What the environment says where the options do not. */
+static tnr_status look_for_live(settings *out, tnr_fault *fault) {
+  const char *value = getenv("TENOR_LIVE");
+  if (!value || !value[0] || strcmp(value, "0") == 0)
+    return TNR_OK;
+  if (strcmp(value, "1") != 0)
+    return tnr_fail(fault, TNR_EINVAL, "TENOR_LIVE is '%.40s', not 0 or 1", value);
+  out->live |= out->mode != TNR_DETERMINISTIC;
+  return TNR_OK;
+}
+
 static tnr_status settle(const tnr_runtime_options *options, settings *out, tnr_fault *fault) {
   static const tnr_runtime_options defaults;
   if (!options)
     options = &defaults;
   if (options->threads_per_device < 0 || options->program_cache < 0 || options->max_threads < 0 ||
-      options->device_configs < 0 || (options->device_configs > 0 && !options->devices))
+      options->op_timeout_ns < 0 || options->device_configs < 0 ||
+      (options->device_configs > 0 && !options->devices))
     return tnr_fail(fault, TNR_EINVAL, "an option is negative, or devices are missing");
   *out = (settings){
       .configs = options->device_configs ? options->devices : &one_cpu,
@@ -60,12 +95,23 @@ static tnr_status settle(const tnr_runtime_options *options, settings *out, tnr_
       .threads_per_device = options->threads_per_device ? options->threads_per_device : 1,
       .program_cache = options->program_cache ? options->program_cache : PROGRAM_CACHE_DEFAULT,
       .spin_ns = options->spin_ns ? options->spin_ns : SPIN_NS_DEFAULT,
+      .op_timeout_ns = options->op_timeout_ns,
       .pin = options->pin,
       .worker_waits = options->worker_waits,
+      .trace = options->trace,
+      .live = options->live,
+      .mode = options->mode,
+      .seed = options->seed,
+      .timeline = {.write = options->timeline, .user = options->timeline_user},
   };
-  tnr_status status = count_devices(out, fault);
+  tnr_status status = check_mode(options, fault);
+  if (status == TNR_OK)
+    status = look_for_live(out, fault);
+  if (status == TNR_OK)
+    status = count_devices(out, fault);
   int64_t threads = (int64_t)out->device_count * out->threads_per_device;
-  if (status == TNR_OK && options->max_threads && threads > options->max_threads)
+  if (status == TNR_OK && out->mode == TNR_THREADS && options->max_threads &&
+      threads > options->max_threads)
     return tnr_fail(
         fault, TNR_EINVAL, "%d devices of %d threads are %lld, but max_threads allows %d",
         out->device_count, out->threads_per_device, (long long)threads, options->max_threads);
@@ -95,6 +141,7 @@ static tnr_status make_machine(tnr_runtime *runtime, const settings *set, tnr_fa
       .devices = places,
       .threads_per_device = set->threads_per_device,
       .pin = set->pin,
+      .virtual_time = set->mode == TNR_DETERMINISTIC,
   };
   tnr_status status = tnr_machine_init(&runtime->machine, &plan, fault);
   free(places);
@@ -155,12 +202,18 @@ static void worker_runs(void *user, tnr_worker *worker, void *item) {
 
 static void worker_finishes(void *user, tnr_worker *worker) {
   tnr_runtime *runtime = user;
-  tnr_plan_cache_finish(&runtime->lanes[worker->slot.index - 1].plans);
+  tnr_device *device = runtime->machine.devices[worker->slot.index - 1];
+  tnr_plan_cache_finish(&runtime->lanes[device->index].plans);
+  if (device->driver->worker_stop)
+    device->driver->worker_stop(device->state);
 }
 
 static void stop_workers(tnr_runtime *runtime, int count) {
   for (int i = 0; i < count; i++)
-    tnr_worker_stop(&runtime->machine.devices[i]->worker);
+    if (runtime->mode == TNR_THREADS)
+      tnr_worker_stop(&runtime->machine.devices[i]->worker);
+    else
+      tnr_turn_dismiss_worker(runtime, i);
 }
 
 static tnr_status start_workers(tnr_runtime *runtime, tnr_fault *fault) {
@@ -169,7 +222,8 @@ static tnr_status start_workers(tnr_runtime *runtime, tnr_fault *fault) {
   for (int i = 0; i < runtime->machine.count; i++) {
     tnr_thread_slot slot = {runtime, i + 1};
     tnr_device *device = runtime->machine.devices[i];
-    if (tnr_worker_start(&device->worker, &duty, slot, device->name, runtime->spin_ns) == TNR_OK)
+    tnr_worker_init(&device->worker, &duty, slot, device->name, runtime->spin_ns);
+    if (runtime->mode != TNR_THREADS || tnr_worker_start(&device->worker) == TNR_OK)
       continue;
     stop_workers(runtime, i);
     return tnr_fail(fault, TNR_ESYSTEM, "no thread for the worker of %s", device->name);
@@ -179,22 +233,53 @@ static tnr_status start_workers(tnr_runtime *runtime, tnr_fault *fault) {
 
 /* ---- life ---- */
 
+static void end_dispatcher(tnr_runtime *runtime) {
+  tnr_dispatcher_close(runtime);
+  if (runtime->mode == TNR_THREADS)
+    tnr_dispatcher_join(runtime);
+  else
+    tnr_crank_run_out(runtime);
+}
+
 static tnr_status start(tnr_runtime *runtime, const settings *set, tnr_fault *fault) {
+  runtime->mode = set->mode;
+  runtime->spin_ns = set->mode == TNR_THREADS ? set->spin_ns : -1;
+  runtime->looks = tnr_parker_looks();
+  runtime->worker_waits = set->worker_waits;
+  runtime->serves_viewers = set->live;
+  runtime->op_timeout_ns = set->op_timeout_ns;
+  runtime->inbox.eager = set->mode != TNR_THREADS;
+  runtime->timeline = set->timeline;
+  pthread_mutex_init(&runtime->timeline.lock, NULL);
+  tnr_trace_prepare(runtime);
   tnr_status status = make_machine(runtime, set, fault);
   if (status != TNR_OK)
-    return status;
+    goto no_machine;
   if ((status = make_lanes(runtime, set->program_cache, fault)) != TNR_OK)
     goto no_lanes;
-  if ((status = start_workers(runtime, fault)) != TNR_OK)
+  if (set->mode != TNR_THREADS && (status = tnr_crank_init(runtime, set->seed, fault)) != TNR_OK)
     goto no_lanes;
+  if ((status = start_workers(runtime, fault)) != TNR_OK)
+    goto no_workers;
   if ((status = tnr_dispatcher_start(runtime, fault)) != TNR_OK)
     goto no_dispatcher;
+  if ((status = tnr_trace_begin(runtime, set->trace, fault)) != TNR_OK)
+    goto no_trace;
   return TNR_OK;
+no_trace:
+  end_dispatcher(runtime);
+  tnr_dispatcher_finish(runtime);
+  tnr_dispatcher_close_fd(runtime);
 no_dispatcher:
   stop_workers(runtime, runtime->machine.count);
+no_workers:
+  if (set->mode != TNR_THREADS)
+    tnr_crank_finish(runtime);
 no_lanes:
   finish_lanes(runtime);
   tnr_machine_finish(&runtime->machine);
+no_machine:
+  pthread_mutex_destroy(&runtime->timeline.lock);
   return status;
 }
 
@@ -205,14 +290,11 @@ tnr_runtime *tnr_runtime_create(const tnr_runtime_options *options) {
   if (runtime) {
     memset(runtime, 0, sizeof *runtime);
     runtime->wake_fd = -1;
+    tnr_recorder_init(&runtime->recorder, runtime);
     tnr_mailbox_init(&runtime->mail, runtime, TNR_MAILBOX_OF_DISPATCHER);
-    if (settle(options, &set, &fault) == TNR_OK) {
-      runtime->spin_ns = set.spin_ns;
-      runtime->looks = tnr_parker_looks();
-      runtime->worker_waits = set.worker_waits;
-      if (start(runtime, &set, &fault) == TNR_OK)
-        return runtime;
-    }
+    if (settle(options, &set, &fault) == TNR_OK && start(runtime, &set, &fault) == TNR_OK)
+      return runtime;
+    tnr_recorder_finish(&runtime->recorder);
     tnr_mailbox_finish(&runtime->mail);
     free(runtime);
   }
@@ -225,7 +307,11 @@ static void runtime_free(void *user) {
   tnr_runtime *runtime = user;
   tnr_dispatcher_close_fd(runtime);
   finish_lanes(runtime);
+  if (runtime->mode != TNR_THREADS)
+    tnr_crank_finish(runtime);
   tnr_machine_finish(&runtime->machine);
+  tnr_recorder_finish(&runtime->recorder);
+  pthread_mutex_destroy(&runtime->timeline.lock);
   if (runtime->aborted)
     tnr_object_release(tnr_error_object(runtime->aborted));
   tnr_mailbox_finish(&runtime->mail);
@@ -247,12 +333,14 @@ tnr_status tnr_runtime_destroy(tnr_runtime *runtime, tnr_shutdown how) {
     return status;
   if (how == TNR_ABORT)
     set_abort(runtime);
-  tnr_dispatcher_close(runtime);
-  tnr_dispatcher_join(runtime);
+  end_dispatcher(runtime);
+  while (atomic_load(&runtime->dumps) > 0)
+    sched_yield();
   stop_workers(runtime, runtime->machine.count);
   tnr_dispatcher_finish(runtime);
+  status = tnr_trace_end(runtime);
   tnr_pool_close(&runtime->machine.objects, runtime_free, runtime);
-  return TNR_OK;
+  return status;
 }
 
 /* ---- the default runtime ---- */
@@ -265,9 +353,7 @@ static bool default_ends;            /* guarded by default_lock: a thread is des
 /* With the lock held: until no other thread is destroying it. Its own threads do not wait, since
  * the one that destroys it waits for them. */
 static void await_default(void) {
-  const tnr_thread *here = tnr_thread_here();
-  while (default_ends && here->dispatcher_of != default_runtime &&
-         here->worker_of != default_runtime)
+  while (default_ends && tnr_thread_service(default_runtime) == TNR_SERVES_NOT)
     pthread_cond_wait(&default_ended, &default_lock);
 }
 
@@ -343,6 +429,14 @@ const tnr_mesh *tnr_mesh_of(tnr_device *const *devices, int count) {
   return NULL;
 }
 
+int64_t tnr_runtime_now(const tnr_runtime *runtime) {
+  return runtime ? tnr_machine_now(&runtime->machine) : 0;
+}
+
+bool tnr_runtime_step(tnr_runtime *runtime) {
+  return runtime && runtime->mode != TNR_THREADS && tnr_crank_step(runtime);
+}
+
 tnr_runtime_stats tnr_runtime_get_stats(const tnr_runtime *runtime) {
   if (!runtime)
     return (tnr_runtime_stats){0};
@@ -406,19 +500,23 @@ static tnr_wait *sync_begin(tnr_runtime *runtime, tnr_lane *lane) {
   return NULL;
 }
 
-static tnr_status sync_end(tnr_wait *wait) {
+static tnr_status sync_end(tnr_runtime *runtime, tnr_wait *wait) {
   if (!wait)
     return tnr_error_code(tnr_error());
-  (void)tnr_wait_sleep(wait, INT64_MAX);
+  (void)tnr_wait_sleep(runtime, wait, INT64_MAX);
   tnr_wait_release(wait);
   return TNR_OK;
 }
 
 static tnr_status sync_lane(tnr_runtime *runtime, tnr_lane *lane) {
+  uint64_t since = tnr_record_now(runtime);
   tnr_wait *nowhere = sync_begin(runtime, &runtime->nowhere);
   tnr_wait *here = nowhere ? sync_begin(runtime, lane) : NULL;
-  tnr_status status = sync_end(nowhere);
-  return status == TNR_OK ? sync_end(here) : status;
+  tnr_status status = sync_end(runtime, nowhere);
+  if (status == TNR_OK)
+    status = sync_end(runtime, here);
+  tnr_record_synchronized(runtime, since);
+  return status;
 }
 
 tnr_status tnr_synchronize_device(tnr_device *device) {

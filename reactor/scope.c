@@ -148,3 +148,7 @@ tnr_future_tuple *tnr_keep_future_tuple(tnr_future_tuple *handle) {
 tnr_promise *tnr_keep_promise(tnr_promise *handle) {
   return tnr_keep_handle(handle);
 }
+
+tnr_group *tnr_keep_group(tnr_group *handle) {
+  return tnr_keep_handle(handle);
+}

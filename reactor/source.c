@@ -1,12 +1,14 @@
 #include "source.h"
 
 #include "call.h"
+#include "cancel.h"
 #include "dispatcher.h"
 #include "error.h"
 #include "scope.h"
 
 typedef struct source {
   tnr_future future;
+  uint32_t number; /* see tnr_class: of what it is of */
   tnr_message message;
   tnr_follower follower;
 } source;
@@ -72,7 +74,28 @@ static void source_destroy(tnr_object *object) {
   tnr_pool_free(&made->future.runtime->machine.objects, made, sizeof *made);
 }
 
-const tnr_class tnr_source_class = {"future", source_destroy};
+/* Dispatcher: goes on to follow the result, but nobody hears of it. */
+static void source_cancel(tnr_future *future, tnr_error *error) {
+  tnr_object *result = future->result;
+  tnr_future_set_error(future, error);
+  tnr_future_complete(future);
+  tnr_give_up(result, error);
+  tnr_give_up_not(result); /* the user may still ask this future for it */
+}
+
+static uint32_t source_own_refs(const tnr_future *future) {
+  (void)future;
+  return 1;
+}
+
+static void source_describe(tnr_future *future, tnr_description *out) {
+  (void)future;
+  out->context = (tnr_error_context){.op = "to_async"};
+}
+
+static const tnr_manners source_manners = {source_cancel, source_own_refs, source_describe};
+const tnr_class tnr_source_class = {"future", source_destroy, &source_manners,
+                                    offsetof(source, number)};
 
 static source *source_of(tnr_follower *follower) {
   return (source *)((char *)follower - offsetof(source, follower));
@@ -81,9 +104,11 @@ static source *source_of(tnr_follower *follower) {
 /* Dispatcher. */
 static void source_done(tnr_follower *follower, tnr_error *error) {
   source *made = source_of(follower);
-  if (error)
-    tnr_future_set_error(&made->future, error);
-  tnr_future_complete(&made->future);
+  if (tnr_future_get_state(&made->future) < TNR_FUTURE_COMPLETE) { /* else it was cancelled */
+    if (error)
+      tnr_future_set_error(&made->future, error);
+    tnr_future_complete(&made->future);
+  }
   made->future.runtime->in_flight--;
   tnr_object_release(&made->future.object);
 }
@@ -130,6 +155,7 @@ tnr_future *tnr_source_new(tnr_object *of) {
   }
   tnr_future_init(&made->future, &tnr_source_class, runtime, of->class == &tnr_tuple_class, 1);
   made->message.handle = source_arrives;
+  tnr_future_set_number(&made->future, *tnr_object_number(of));
   tnr_object_retain(of);
   (void)tnr_future_create(&made->future, of, mesh_of_result(of));
   made->future.created_told = true;

@@ -304,7 +304,7 @@ tnr_status tnr_tensor_await(tnr_tensor *tensor, int64_t deadline) {
     return TNR_OK;
   int64_t left = deadline;
   if (deadline != INT64_MAX) {
-    left = deadline - tnr_now_ns();
+    left = deadline - tnr_machine_now(tnr_mesh_machine(tensor->mesh));
     left = left > 0 ? left : 0;
   }
   return tnr_wait_value(tnr_value_of_tensor(tensor), TNR_COMPLETE, left);
@@ -328,13 +328,13 @@ static tnr_status read_through_host(tnr_tensor *tensor, void *out, int64_t deadl
 }
 
 tnr_status tnr_tensor_read_for(tnr_tensor *tensor, void *out, size_t bytes, int64_t timeout_ns) {
-  int64_t deadline = tnr_deadline_after(timeout_ns);
   tnr_status status = tnr_tensor_check(tensor, "tensor_read");
   if (status != TNR_OK)
     return status;
   if (bytes != tnr_tensor_bytes(tensor) || (!out && bytes > 0))
     return tnr_error_raise(TNR_EINVAL, "tensor_read: the tensor has %zu bytes, the buffer %zu",
                            tnr_tensor_bytes(tensor), out ? bytes : 0);
+  int64_t deadline = tnr_deadline_after(tnr_runtime_of_mesh(tensor->mesh), timeout_ns);
   status = tnr_tensor_await(tensor, deadline);
   if (status != TNR_OK)
     return status;

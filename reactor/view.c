@@ -22,13 +22,13 @@ static tnr_status check_place(const char *call, const tnr_tensor *tensor) {
 
 tnr_status tnr_tensor_view_as(const char *call, tnr_tensor *tensor, tnr_host_view *out,
                               int64_t timeout_ns) {
-  int64_t deadline = tnr_deadline_after(timeout_ns);
   *out = (tnr_host_view){0};
   tnr_status status = tnr_tensor_check(tensor, call);
   if (status == TNR_OK)
     status = check_place(call, tensor);
   if (status == TNR_OK)
-    status = tnr_tensor_await(tensor, deadline);
+    status = tnr_tensor_await(
+        tensor, tnr_deadline_after(tnr_mesh_machine(tensor->mesh)->runtime, timeout_ns));
   if (status != TNR_OK)
     return status;
   tnr_object_retain(&tensor->object);

@@ -7,6 +7,7 @@
 #include "continuation.h"
 #include "dispatcher.h"
 #include "error.h"
+#include "record.h"
 #include "scope.h"
 #include "source.h"
 #include "thread.h"
@@ -66,7 +67,13 @@ static bool is_over(const tnr_wait *wait) {
   return atomic_load_explicit(&wait->over, memory_order_acquire);
 }
 
-bool tnr_wait_sleep(tnr_wait *wait, int64_t deadline) {
+static bool has_ended(const void *wait) {
+  return is_over(wait);
+}
+
+bool tnr_wait_sleep(tnr_runtime *runtime, tnr_wait *wait, int64_t deadline) {
+  if (runtime->mode != TNR_THREADS)
+    return tnr_crank_wait(runtime, has_ended, wait, deadline) == TNR_OK;
   while (!is_over(wait)) {
     int64_t left = deadline == INT64_MAX ? INT64_MAX : deadline - tnr_now_ns();
     if (left <= 0)
@@ -81,9 +88,10 @@ bool tnr_wait_sleep(tnr_wait *wait, int64_t deadline) {
 }
 
 tnr_status tnr_wait_refused(const tnr_runtime *runtime, const char *what) {
-  if (tnr_on_dispatcher(runtime))
+  tnr_service service = tnr_thread_service(runtime);
+  if (service == TNR_SERVES_AS_DISPATCHER)
     return tnr_error_raise(TNR_EDEADLK, "%s would block the dispatcher, which it waits for", what);
-  if (tnr_thread_here()->worker_of == runtime)
+  if (service == TNR_SERVES_AS_WORKER)
     return tnr_error_raise(TNR_EDEADLK, "%s would block a device's worker, which it may wait for",
                            what);
   return TNR_OK;
@@ -120,7 +128,7 @@ static tnr_status sleep_until(tnr_future *future, tnr_moment moment, int64_t dea
   tnr_status status = tnr_continuation_put(&wait->by, future, moment, NULL, end_wait);
   if (status != TNR_OK) {
     tnr_wait_release(wait); /* the dispatcher's */
-  } else if (!tnr_wait_sleep(wait, deadline)) {
+  } else if (!tnr_wait_sleep(future->runtime, wait, deadline)) {
     if (tnr_detach(&wait->by))
       tnr_wait_release(wait); /* what would have ended it */
     status = tnr_error_raise(TNR_ETIMEDOUT, "the time to wait for a future ran out");
@@ -145,18 +153,41 @@ static tnr_status refuse(tnr_future *future, tnr_moment moment) {
   return tnr_wait_refused(future->runtime, what);
 }
 
+typedef struct awaited_moment {
+  tnr_future *future;
+  tnr_moment moment;
+} awaited_moment;
+
+static bool has_passed(const void *what) {
+  const awaited_moment *awaited = what;
+  return passed(awaited->future, awaited->moment);
+}
+
+/* Without threads: this one works until the moment has come. */
+static tnr_status work_until(tnr_future *future, tnr_moment moment, int64_t deadline) {
+  const awaited_moment awaited = {future, moment};
+  tnr_status status = TNR_ECLOSED;
+  if (tnr_dispatcher_takes(future->runtime))
+    status = tnr_crank_wait(future->runtime, has_passed, &awaited, deadline);
+  if (status == TNR_ETIMEDOUT)
+    return tnr_error_raise(status, "the time to wait for a future ran out");
+  return status == TNR_OK ? status : tnr_error_raise(status, "%s", tnr_dispatcher_refusal(status));
+}
+
 static tnr_status block(tnr_future *future, tnr_moment moment, int64_t deadline) {
   if (tnr_wait_refused(future->runtime, "waiting") != TNR_OK)
     return refuse(future, moment);
+  if (future->runtime->mode != TNR_THREADS)
+    return work_until(future, moment, deadline);
   if (passes_soon(future, moment, deadline))
     return TNR_OK;
   return sleep_until(future, moment, deadline);
 }
 
-int64_t tnr_deadline_after(int64_t timeout_ns) {
+int64_t tnr_deadline_after(const tnr_runtime *runtime, int64_t timeout_ns) {
   int64_t deadline;
-  if (timeout_ns == INT64_MAX ||
-      __builtin_add_overflow(tnr_now_ns(), timeout_ns > 0 ? timeout_ns : 0, &deadline))
+  if (timeout_ns == INT64_MAX || __builtin_add_overflow(tnr_machine_now(&runtime->machine),
+                                                        timeout_ns > 0 ? timeout_ns : 0, &deadline))
     return INT64_MAX;
   return deadline;
 }
@@ -174,7 +205,10 @@ static tnr_status wait_for(tnr_future *future, tnr_moment moment, int64_t timeou
     if (timeout_ns <= 0)
       return tnr_error_raise(TNR_ETIMEDOUT, "the future is not %s yet",
                              moment == TNR_CREATED ? "created" : "complete");
-    tnr_status status = block(future, moment, tnr_deadline_after(timeout_ns));
+    uint64_t since = tnr_record_now(future->runtime);
+    tnr_status status = block(future, moment, tnr_deadline_after(future->runtime, timeout_ns));
+    tnr_record_wait(tnr_future_source(future),
+                    moment == TNR_CREATED ? TNR_TRACE_FOR_CREATED : TNR_TRACE_FOR_COMPLETE, since);
     if (status != TNR_OK)
       return status;
   }

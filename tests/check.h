@@ -16,6 +16,8 @@ extern "C" {
 }
 #endif
 
+#include <stdlib.h>
+#include <string.h>
 #include <tenor.h>
 #include <time.h>
 
@@ -46,6 +48,29 @@ extern "C" {
 #endif
 #define CHECK_MANY(n) (CHECK_SANITIZED ? (n) / 20 : (n))
 
+/* CHECK_MODE: the options of a runtime whose test is to run in every mode. Each such test is run
+ * again with TENOR_TEST_MODE=one_thread and =deterministic; TENOR_TEST_SEED is the seed of the
+ * order then, 0 without. */
+#define CHECK_MODE .mode = check_mode(), .seed = check_seed()
+
+static inline tnr_mode check_mode(void) {
+  const char *name = getenv("TENOR_TEST_MODE");
+  if (!name || strcmp(name, "threads") == 0)
+    return TNR_THREADS;
+  return strcmp(name, "one_thread") == 0 ? TNR_ONE_THREAD : TNR_DETERMINISTIC;
+}
+
+static inline uint64_t check_seed(void) {
+  const char *seed = getenv("TENOR_TEST_SEED");
+  return seed && check_mode() == TNR_DETERMINISTIC ? strtoull(seed, NULL, 10) : 0;
+}
+
+/* At the beginning of what cannot be shown where a runtime has no threads. */
+static inline void check_needs_threads(void) {
+  if (check_mode() != TNR_THREADS)
+    skip();
+}
+
 static inline const char *check_reason(void) {
   return tnr_error() ? tnr_error_message(tnr_error()) : "tnr_error() is NULL";
 }
@@ -71,7 +96,8 @@ static inline uint64_t check_handles_left(tnr_runtime *runtime) {
   const struct timespec pause = {0, 1000000}; /* 1 ms */
   uint64_t left = tnr_runtime_get_stats(runtime).live_handles;
   for (int i = 0; left > 0 && i < 5000; i++) {
-    nanosleep(&pause, NULL);
+    if (!tnr_runtime_step(runtime))
+      nanosleep(&pause, NULL);
     left = tnr_runtime_get_stats(runtime).live_handles;
   }
   return left;

@@ -4,16 +4,19 @@
 #include <sched.h>
 #include <stdlib.h>
 
+#include "exit_gate.h"
 #include "primitives.h"
 
-/* Declared here because not every compiler brings omp.h; oneDNN brings the function. */
+/* Declared here because not every compiler brings omp.h; oneDNN brings the functions. */
 void omp_set_num_threads(int count);
+int omp_get_max_threads(void);
 
 typedef struct cpu_state {
   tnr_onednn *onednn; /* immutable after create */
   int index;          /* immutable after create */
   int threads;        /* immutable after create */
   bool pin;           /* immutable after create */
+  int threads_before; /* of the thread that does the work, before it did; worker only */
 } cpu_state;
 
 /* worker only: all of it */
@@ -23,6 +26,7 @@ typedef struct cpu_program {
   const tnr_program_spec *spec; /* lives as long as the program */
   tnr_chain *chain;
   tnr_chain *kept_chain; /* for weights that are kept; may be `chain`; NULL: not known yet */
+  tnr_chain *last_run;   /* which of the two; NULL: none has run */
 } cpu_program;
 
 static tnr_status open_device(const tnr_device_info *info, void **out, tnr_fault *fault) {
@@ -69,15 +73,34 @@ static void pin_worker(const cpu_state *state) {
 }
 
 static void start_worker(void *opaque) {
-  const cpu_state *state = opaque;
+  cpu_state *state = opaque;
   if (state->pin)
     pin_worker(state);
+  state->threads_before = omp_get_max_threads();
   omp_set_num_threads(state->threads);
+}
+
+static void stop_worker(void *opaque) {
+  omp_set_num_threads(((const cpu_state *)opaque)->threads_before);
+}
+
+static tnr_status run(cpu_program *program, tnr_chain *chain, const void *const *in,
+                      tnr_derived_list *weights, void *const *out, tnr_fault *fault) {
+  if (!tnr_exit_gate_enter())
+    return tnr_fail(fault, TNR_ECANCELED, "the process ends, and oneDNN with it");
+  tnr_status status = tnr_chain_run(chain, in, out, weights, fault);
+  if (program->last_run != chain)
+    tnr_exit_gate_did(chain == program->chain ? TNR_EXIT_GATE_RUN : TNR_EXIT_GATE_RUN_PACKED,
+                      tnr_cpu_kind_of(program->spec));
+  program->last_run = chain;
+  tnr_exit_gate_leave();
+  return status;
 }
 
 static tnr_status run_chain(tnr_program *base, const void *const *in, void *const *out,
                             tnr_fault *fault) {
-  return tnr_chain_run(((cpu_program *)base)->chain, in, out, NULL, fault);
+  cpu_program *program = (cpu_program *)base;
+  return run(program, program->chain, in, NULL, out, fault);
 }
 
 /* A matmul uses weights as they lie until it learns that they are kept: packing them for one run
@@ -98,7 +121,7 @@ static tnr_status run_keeping(tnr_program *base, const void *const *in,
     return run_chain(base, in, out, fault);
   tnr_chain *chain = chain_for_kept_weights(program);
   int packable = tnr_chain_packable_input(chain);
-  return tnr_chain_run(chain, in, out, packable >= 0 ? derived[packable] : NULL, fault);
+  return run(program, chain, in, packable >= 0 ? derived[packable] : NULL, out, fault);
 }
 
 static void destroy_program(tnr_program *base) {
@@ -145,6 +168,7 @@ const tnr_driver *tnr_cpu_driver(void) {
       .open = open_device,
       .close = close_device,
       .worker_start = start_worker,
+      .worker_stop = stop_worker,
       .program_create = create_program,
   };
   return &driver;

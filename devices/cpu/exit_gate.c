@@ -11,32 +11,51 @@
 #include <time.h>
 #include <unistd.h>
 
+enum {
+  SLOTS = 16,
+  PATIENCE_MS = 5000, /* what takes longer does not hold up the end */
+};
+
+/* Threads inside; of those that share the slot. */
+typedef struct slot {
+  _Alignas(64) atomic_int inside; /* atomic */
+} slot;
+
 /* Of the whole process, as its end is. */
-static atomic_bool closed;    /* atomic: the process ends */
-static atomic_int inside;     /* atomic: threads between enter and leave */
-static _Atomic uint64_t seen; /* atomic: kinds that were made before */
-static pthread_once_t fork_once = PTHREAD_ONCE_INIT;
+static slot slots[SLOTS];
+static atomic_uint threads;                        /* atomic: that have been here */
+static atomic_bool closed;                         /* atomic: the process ends */
+static _Atomic uint64_t seen[TNR_EXIT_GATE_DEEDS]; /* atomic: a bit for each kind */
 
-/* So long may a primitive take to be made; what takes longer does not hold up the end. */
-enum { PATIENCE_MS = 1000 };
+static slot *own_slot(void) {
+  static _Thread_local slot *own;
+  if (!own)
+    own = &slots[atomic_fetch_add(&threads, 1) % SLOTS];
+  return own;
+}
 
-/* May be called several times. */
+static bool is_empty(void) {
+  for (int i = 0; i < SLOTS; i++)
+    if (atomic_load(&slots[i].inside) > 0)
+      return false;
+  return true;
+}
+
+/* May be called several times; the first one waits. */
 static void close_gate(void) {
   const struct timespec pause = {0, 100000}; /* 100 µs */
   /* sequentially consistent, like the pair in enter: either this sees who is inside, or that one
    * sees that the gate is closed */
-  atomic_store(&closed, true);
-  for (int i = 0; i < 10 * PATIENCE_MS && atomic_load(&inside) > 0; i++)
+  if (atomic_exchange(&closed, true))
+    return;
+  for (int i = 0; i < 10 * PATIENCE_MS && !is_empty(); i++)
     nanosleep(&pause, NULL);
 }
 
 /* Who was inside is not in the child. */
 static void forget_threads(void) {
-  atomic_store(&inside, 0);
-}
-
-static void watch_forks(void) {
-  (void)pthread_atfork(NULL, NULL, forget_threads);
+  for (int i = 0; i < SLOTS; i++)
+    atomic_store(&slots[i].inside, 0);
 }
 
 /* ---- to be told in time: before exit destroys anything ---- */
@@ -51,8 +70,9 @@ static void main_thread_exits(void *user) {
   close_gate();
 }
 
-__attribute__((constructor)) static void watch_main_thread(void) {
+__attribute__((constructor)) static void watch(void) {
   static char here; /* an address in this library */
+  (void)pthread_atfork(NULL, NULL, forget_threads);
   if (__cxa_thread_atexit_impl && gettid() == getpid())
     (void)__cxa_thread_atexit_impl(main_thread_exits, NULL, &here);
 }
@@ -65,17 +85,21 @@ static void watch_exit(void) {
 /* ---- the gate ---- */
 
 bool tnr_exit_gate_enter(void) {
-  (void)pthread_once(&fork_once, watch_forks);
-  atomic_fetch_add(&inside, 1);
+  slot *own = own_slot();
+  atomic_fetch_add(&own->inside, 1);
   if (!atomic_load(&closed))
     return true;
-  atomic_fetch_sub(&inside, 1);
+  atomic_fetch_sub(&own->inside, 1);
   return false;
 }
 
-void tnr_exit_gate_leave(unsigned kind) {
+void tnr_exit_gate_leave(void) {
+  /* release: pairs with the load in is_empty */
+  atomic_fetch_sub_explicit(&own_slot()->inside, 1, memory_order_release);
+}
+
+void tnr_exit_gate_did(tnr_exit_gate_deed deed, unsigned kind) {
   uint64_t bit = UINT64_C(1) << kind;
-  if (!(atomic_fetch_or(&seen, bit) & bit))
+  if (!(atomic_fetch_or(&seen[deed], bit) & bit))
     watch_exit();
-  atomic_fetch_sub(&inside, 1);
 }

@@ -44,7 +44,8 @@ tnr_status tnr_onednn_create(tnr_onednn **out, tnr_fault *fault) {
   if (!tnr_exit_gate_enter())
     return tnr_fail(fault, TNR_ESYSTEM, "the process ends, and oneDNN with it");
   tnr_status status = create_engine(out, fault);
-  tnr_exit_gate_leave(TNR_EXIT_GATE_KINDS - 1);
+  tnr_exit_gate_did(TNR_EXIT_GATE_MAKE, TNR_EXIT_GATE_KINDS - 1);
+  tnr_exit_gate_leave();
   return status;
 }
 

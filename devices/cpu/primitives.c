@@ -284,12 +284,10 @@ static bool all_suit(const tnr_program_spec *spec) {
   return spec->in_count > 0 && spec->out_count == 1;
 }
 
-/* What oneDNN makes static objects for when it sees it first, as far as one can tell from outside.
- */
-static unsigned kind_of(const tnr_program_spec *spec, bool pack_weights) {
+unsigned tnr_cpu_kind_of(const tnr_program_spec *spec) {
   unsigned dtypes = 2u * (spec->in[0].dtype == TNR_BF16) + (spec->out[0].dtype == TNR_BF16);
   _Static_assert(4 * TNR_PRIMITIVE_TRANSPOSE + 3 < TNR_EXIT_GATE_KINDS, "a kind each");
-  return 4u * (pack_weights ? 0 : (unsigned)spec->primitive.kind) + dtypes;
+  return 4u * (unsigned)spec->primitive.kind + dtypes;
 }
 
 static tnr_status chain_of(tnr_onednn *onednn, const tnr_program_spec *spec, bool pack_weights,
@@ -314,6 +312,8 @@ tnr_status tnr_cpu_chain_of(tnr_onednn *onednn, const tnr_program_spec *spec, bo
   if (spec->primitive.kind == TNR_PRIMITIVE_NONE || !all_suit(spec) || !tnr_exit_gate_enter())
     return TNR_EUNSUPPORTED;
   tnr_status status = chain_of(onednn, spec, pack_weights, out);
-  tnr_exit_gate_leave(kind_of(spec, pack_weights));
+  tnr_exit_gate_did(pack_weights ? TNR_EXIT_GATE_MAKE_PACKED : TNR_EXIT_GATE_MAKE,
+                    tnr_cpu_kind_of(spec));
+  tnr_exit_gate_leave();
   return status;
 }

@@ -48,7 +48,7 @@ const tnr_driver *tnr_null_driver(void) {
       .no_compute = true,
       .program_create = program_create,
       /* Left out, for their defaults suffice: open and close (there is no state), worker_start
-       * (the worker thread needs no preparation) and copy (memcpy). */
+       * and worker_stop (the worker thread needs no preparation) and copy (memcpy). */
   };
   return &driver;
 }

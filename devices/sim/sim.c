@@ -6,7 +6,10 @@
  * worker sleeps until then. Sleeps overshoot, by tens of microseconds on a virtual machine. So a
  * worker does not sleep while the clock is ahead by less than that, and the next op, if it follows
  * at once, starts from the clock even when the worker woke up later: single short ops come back
- * early, but any number of them back to back takes as long as the model says. */
+ * early, but any number of them back to back takes as long as the model says.
+ *
+ * Where the runtime has a virtual clock, nobody sleeps: each op and copy moves that clock on by
+ * exactly what it costs. */
 #include <tenor/driver.h>
 
 #include <errno.h>
@@ -30,6 +33,8 @@ static const tnr_sim_config default_config = {
 
 typedef struct sim_state {
   tnr_sim_config config; /* immutable after create */
+  tnr_clock *clock;      /* immutable after create; NULL: real time */
+  int timer_slack;       /* ns, of the thread that does the work, before; worker only */
   int64_t busy_until;    /* ns of CLOCK_MONOTONIC; worker only */
   int64_t idle_since;    /* ns of CLOCK_MONOTONIC; worker only */
 } sim_state;
@@ -42,10 +47,14 @@ typedef struct sim_program {
   int64_t cost; /* ns */
 } sim_program;
 
-static int64_t now(void) {
+static int64_t real_now(void) {
   struct timespec time;
   clock_gettime(CLOCK_MONOTONIC, &time);
   return (int64_t)time.tv_sec * NS_PER_S + time.tv_nsec;
+}
+
+static int64_t now(const sim_state *state) {
+  return state->clock ? state->clock->now(state->clock) : real_now();
 }
 
 static void sleep_until(int64_t ns) {
@@ -54,15 +63,26 @@ static void sleep_until(int64_t ns) {
   }
 }
 
+static void spend_virtual(sim_state *state, int64_t start, int64_t cost) {
+  int64_t end;
+  if (__builtin_add_overflow(start, cost, &end))
+    end = INT64_MAX;
+  state->clock->sleep_until(state->clock, end);
+}
+
 /* `start` is when the real work began, so that its own time counts as part of the modelled one. */
 static void spend(sim_state *state, int64_t start, int64_t cost) {
+  if (state->clock) {
+    spend_virtual(state, start, cost);
+    return;
+  }
   int64_t late = start - state->busy_until;
   if (late > 0 && (late > MADE_UP_FOR || start - state->idle_since > AT_ONCE))
     state->busy_until = start;
   state->busy_until += cost;
-  if (state->busy_until - now() >= SLEEP_WORTHWHILE)
+  if (state->busy_until - real_now() >= SLEEP_WORTHWHILE)
     sleep_until(state->busy_until);
-  state->idle_since = now();
+  state->idle_since = real_now();
 }
 
 /* Capped at thirty years, so that it fits into 63 bits even added up. */
@@ -74,7 +94,7 @@ static double ns_at_rate(double amount, double per_second) {
 static tnr_status run(tnr_program *base, const void *const *in, void *const *out,
                       tnr_fault *fault) {
   sim_program *program = (sim_program *)base;
-  int64_t start = now();
+  int64_t start = now(program->state);
   tnr_status status = program->kernel->run(program->kernel, in, out, fault);
   spend(program->state, start, program->cost);
   return status;
@@ -143,7 +163,7 @@ static void copy(void *opaque, void *to, size_t to_stride, const void *from, siz
                  size_t bytes, size_t rows) {
   sim_state *state = opaque;
   double total = (double)bytes * (double)rows;
-  int64_t start = now();
+  int64_t start = now(state);
   copy_rows(to, to_stride, from, from_stride, bytes, rows);
   spend(state, start,
         state->config.launch_ns + (int64_t)ns_at_rate(total, state->config.bytes_per_second));
@@ -158,14 +178,24 @@ static tnr_status open_device(const tnr_device_info *info, void **out, tnr_fault
   if (state == NULL)
     return tnr_fail(fault, TNR_ENOMEM, "out of memory");
   state->config = *config;
+  state->clock = info->clock;
   *out = state;
   return TNR_OK;
 }
 
 /* Linux lets a thread's sleeps end 50 µs late on purpose unless told not to. */
-static void worker_start(void *state) {
-  (void)state;
+static void worker_start(void *opaque) {
+  sim_state *state = opaque;
+  if (state->clock)
+    return;
+  state->timer_slack = prctl(PR_GET_TIMERSLACK);
   prctl(PR_SET_TIMERSLACK, TIMER_SLACK);
+}
+
+static void worker_stop(void *opaque) {
+  const sim_state *state = opaque;
+  if (!state->clock)
+    prctl(PR_SET_TIMERSLACK, state->timer_slack);
 }
 
 static void close_device(void *state) {
@@ -178,6 +208,7 @@ const tnr_driver *tnr_sim_driver(void) {
       .open = open_device,
       .close = close_device,
       .worker_start = worker_start,
+      .worker_stop = worker_stop,
       .program_create = program_create,
       .copy = copy,
   };

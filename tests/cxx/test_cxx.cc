@@ -114,6 +114,27 @@ void values_stand_for_either(void **) {
   }
 }
 
+void requests_have_terms(void **) {
+  tnr_group *group = tnr_group_create(runtime, .name = "request", .timeout_ns = 60000000000);
+  assert_made(group);
+  assert_ok(tnr_terms_open(.group = group, .priority = TNR_PRIORITY_HIGH));
+  tnr_future *sum = tnr_add(tnr_to_async(numbers()), numbers());
+  assert_ok(tnr_terms_close());
+  assert_ok(tnr_group_wait(group, INT64_MAX));
+  expect(tnr_get(sum), {2, 4, 6, 8, 10, 12});
+  assert_ok(tnr_cancel(sum));
+  assert_ok(tnr_group_cancel(group));
+  assert_int_equal(tnr_group_get_stats(group).completed, 1);
+  assert_ok(tnr_wait(tnr_group_done(group), TNR_COMPLETE, INT64_MAX));
+  tnr_group *kept = tnr_keep(tnr_group_create(runtime, .parent = group));
+  assert_made(kept);
+  tnr_release(kept);
+  int lines = 0;
+  auto count = [](const char *, void *user) { ++*static_cast<int *>(user); };
+  assert_ok(tnr_runtime_dump(runtime, count, &lines));
+  assert_true(lines >= 1);
+}
+
 void callbacks_may_be_lambdas(void **) {
   static std::atomic<int> seen;
   tnr_future *sum = tnr_add(tnr_to_async(numbers()), numbers());
@@ -185,6 +206,7 @@ int main() {
       cmocka_unit_test_setup_teardown(options_are_named, open_runtime, close_runtime),
       cmocka_unit_test_setup_teardown(async_calls_have_the_same_names, open_runtime, close_runtime),
       cmocka_unit_test_setup_teardown(values_stand_for_either, open_runtime, close_runtime),
+      cmocka_unit_test_setup_teardown(requests_have_terms, open_runtime, close_runtime),
       cmocka_unit_test_setup_teardown(callbacks_may_be_lambdas, open_runtime, close_runtime),
       cmocka_unit_test_setup_teardown(a_mailbox_brings_them_to_a_thread_of_ones_own, open_runtime,
                                       close_runtime),

@@ -26,8 +26,9 @@ static int setup(void **state) {
   static rig r;
   const tnr_device_config devices = {
       .driver = subject.driver, .count = 2, .config = subject.config};
-  assert_made(r.runtime = tnr_runtime_create(&(tnr_runtime_options){
-                  .devices = &devices, .device_configs = 1, .program_cache = PROGRAM_CACHE}));
+  assert_made(
+      r.runtime = tnr_runtime_create(&(tnr_runtime_options){
+          .devices = &devices, .device_configs = 1, .program_cache = PROGRAM_CACHE, CHECK_MODE}));
   r.device = tnr_runtime_device_at(r.runtime, 0);
   r.other = tnr_runtime_device_at(r.runtime, 1);
   r.host = tnr_runtime_device(r.runtime, "host");

@@ -13,7 +13,7 @@
 
 /* What was seen of one device. All counts are atomic, and asserted on the main thread. */
 typedef struct probe {
-  atomic_int opened, closed, started, created, ran, destroyed;
+  atomic_int opened, closed, started, stopped, created, ran, destroyed;
   atomic_int late; /* calls that came too early, too late, or on another thread than the worker */
   _Atomic uintptr_t worker;
   tnr_status refuse_open, refuse_create, refuse_run; /* immutable while a runtime exists */
@@ -50,6 +50,12 @@ static void probe_start(void *state) {
   probe *p = state;
   p->worker = self();
   p->started++;
+}
+
+static void probe_stop(void *state) {
+  probe *p = state;
+  check_worker(p);
+  p->stopped++;
 }
 
 static tnr_status probe_run(tnr_program *program, const void *const *in, void *const *out,
@@ -89,6 +95,7 @@ static const tnr_driver probe_driver = {.kind = "probe",
                                         .open = probe_open,
                                         .close = probe_close,
                                         .worker_start = probe_start,
+                                        .worker_stop = probe_stop,
                                         .program_create = probe_create};
 
 static tnr_runtime *runtime_with(const tnr_driver *driver, const void *config) {
@@ -161,6 +168,7 @@ static void each_function_is_called_in_its_time_and_on_its_thread(void **state) 
   assert_ok(tnr_scope_close());
   assert_nothing_left(runtime);
   assert_int_equal(p.started, 1);
+  assert_int_equal(p.stopped, 1);
   assert_int_equal(p.created, 2);
   assert_int_equal(p.ran, 4);
   assert_int_equal(p.destroyed, 2);

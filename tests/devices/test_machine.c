@@ -34,7 +34,7 @@ static void note_close(void *state) {
 static const tnr_driver noting = {
     .kind = "noting", .open = note_open, .close = note_close, .program_create = tnr_kernel_program};
 
-static tnr_status make(tnr_machine *machine, log_t *log, tnr_fault *fault) {
+static tnr_status make_with(tnr_machine *machine, log_t *log, bool virtual_time, tnr_fault *fault) {
   struct tnr_device_plan places[DEVICES];
   for (int i = 0; i < DEVICES; i++)
     places[i] = (struct tnr_device_plan){.driver = &noting, .config = log, .index = i};
@@ -42,8 +42,13 @@ static tnr_status make(tnr_machine *machine, log_t *log, tnr_fault *fault) {
                                  .device_count = DEVICES,
                                  .devices = places,
                                  .threads_per_device = 2,
-                                 .pin = true};
+                                 .pin = true,
+                                 .virtual_time = virtual_time};
   return tnr_machine_init(machine, &plan, fault);
+}
+
+static tnr_status make(tnr_machine *machine, log_t *log, tnr_fault *fault) {
+  return make_with(machine, log, false, fault);
 }
 
 typedef struct rig {
@@ -115,6 +120,37 @@ static void each_device_has_memory_of_its_own(void **state) {
   tnr_pool_free(&r->machine.devices[1]->pool, block, 1000);
 }
 
+/* ---- time ---- */
+
+static void real_time_passes_by_itself(void **state) {
+  rig *r = *state;
+  int64_t before = tnr_now_ns(), now = tnr_machine_now(&r->machine);
+  assert_true(before <= now && now <= tnr_now_ns());
+  assert_null(r->log.last.clock);
+}
+
+static void virtual_time_stands_still_but_for_a_device_that_sleeps(void **state) {
+  (void)state;
+  log_t log = {.refuse_at = -1};
+  tnr_machine machine;
+  tnr_fault fault;
+  assert_int_equal(make_with(&machine, &log, true, &fault), TNR_OK);
+  tnr_clock *clock = log.last.clock, *other = &machine.devices[0]->clock;
+  assert_ptr_equal(clock, &machine.devices[DEVICES - 1]->clock);
+  assert_int_equal(tnr_machine_now(&machine), 0);
+  clock->sleep_until(clock, 500);
+  assert_int_equal(clock->now(clock), 500);
+  assert_int_equal(machine.devices[DEVICES - 1]->worker.asleep_until, 500);
+  assert_int_equal(other->now(other), 0);
+  assert_int_equal(tnr_machine_now(&machine), 0);
+  clock->sleep_until(clock, 400); /* that time has passed */
+  assert_int_equal(clock->now(clock), 500);
+  atomic_store(&machine.now, 700);
+  assert_int_equal(clock->now(clock), 700);
+  assert_int_equal(other->now(other), 700);
+  tnr_machine_finish(&machine);
+}
+
 /* ---- meshes ---- */
 
 static void equal_lists_are_the_same_mesh(void **state) {
@@ -180,6 +216,8 @@ int main(void) {
       fresh(each_device_is_told_what_the_user_asked_for),
       fresh(a_device_that_does_not_open_closes_the_others),
       fresh(each_device_has_memory_of_its_own),
+      fresh(real_time_passes_by_itself),
+      fresh(virtual_time_stands_still_but_for_a_device_that_sleeps),
       fresh(equal_lists_are_the_same_mesh),
       fresh(one_device_alone_is_a_mesh_too_and_so_is_the_host),
       fresh(outside_of_a_mesh_is_no_device),

@@ -3,6 +3,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/prctl.h>
 #include <time.h>
 
 #include <cmocka.h>
@@ -63,6 +64,7 @@ static run_time time_ops(const tnr_sim_config *config, double flops, int times,
   run_time time = {clock_ns(CLOCK_MONOTONIC) - wall, clock_ns(CLOCK_THREAD_CPUTIME_ID) - cpu};
   if (expected == TNR_OK)
     assert_true(out[0] == 2 && out[1] == 6);
+  driver->worker_stop(device);
   program->destroy(program);
   driver->close(device);
   return time;
@@ -110,6 +112,74 @@ static void a_copy_takes_its_time(void **state) {
   driver->close(device);
 }
 
+/* ---- virtual time ---- */
+
+/* A clock that moves when it is told to. */
+typedef struct still_clock {
+  tnr_clock clock;
+  int64_t time; /* ns */
+} still_clock;
+
+static int64_t still_now(tnr_clock *clock) {
+  return ((still_clock *)clock)->time;
+}
+
+static void still_sleep_until(tnr_clock *clock, int64_t ns) {
+  ((still_clock *)clock)->time = ns;
+}
+
+static void virtual_time_passes_exactly_as_the_model_says_and_real_time_does_not(void **state) {
+  (void)state;
+  const tnr_driver *driver = tnr_sim_driver();
+  const tnr_sim_config config = {.launch_ns = 1000 * (int64_t)MS, .flops_per_second = 2};
+  still_clock still = {{still_now, still_sleep_until}, 7};
+  const tnr_device_info info = {
+      .name = "sim:0", .threads = 1, .config = &config, .clock = &still.clock};
+  const tnr_program_spec spec = {.name = "test",
+                                 .in_count = 1,
+                                 .out_count = 1,
+                                 .in = &pair,
+                                 .out = &pair,
+                                 .kernel = twice,
+                                 .flops = 6};
+  const float in[2] = {1, 3};
+  float out[2] = {0, 0};
+  void *device;
+  tnr_program *program;
+  int64_t wall = clock_ns(CLOCK_MONOTONIC);
+  assert_int_equal(driver->open(&info, &device, NULL), TNR_OK);
+  driver->worker_start(device);
+  assert_int_equal(driver->program_create(device, &spec, &program, NULL), TNR_OK);
+  for (int i = 0; i < 3; i++)
+    assert_int_equal(program->run(program, (const void *const[]){in}, (void *const[]){out}, NULL),
+                     TNR_OK);
+  assert_true(out[0] == 2 && out[1] == 6);
+  assert_int_equal(still.time, 7 + 3 * 4000 * (int64_t)MS);
+  driver->copy(device, out, 8, in, 8, 8, 1);
+  assert_int_equal(still.time, 7 + 13 * 1000 * (int64_t)MS);
+  still.time = INT64_MAX - 5;
+  driver->copy(device, out, 8, in, 8, 8, 1);
+  assert_int_equal(still.time, INT64_MAX);
+  driver->worker_stop(device);
+  assert_in_range(clock_ns(CLOCK_MONOTONIC) - wall, 0, 1000 * (int64_t)MS - 1);
+  program->destroy(program);
+  driver->close(device);
+}
+
+static void a_thread_gets_its_settings_back(void **state) {
+  (void)state;
+  const tnr_driver *driver = tnr_sim_driver();
+  const tnr_device_info info = {.name = "sim:0", .threads = 1};
+  void *device;
+  int before = prctl(PR_GET_TIMERSLACK);
+  assert_int_equal(driver->open(&info, &device, NULL), TNR_OK);
+  driver->worker_start(device);
+  assert_int_not_equal(prctl(PR_GET_TIMERSLACK), before);
+  driver->worker_stop(device);
+  assert_int_equal(prctl(PR_GET_TIMERSLACK), before);
+  driver->close(device);
+}
+
 static void a_senseless_model_is_refused(void **state) {
   (void)state;
   const tnr_sim_config config = {.launch_ns = -1};
@@ -126,6 +196,8 @@ int main(void) {
       cmocka_unit_test(many_short_ops_take_as_long_together_as_the_model_says),
       cmocka_unit_test(a_failing_kernel_reports_its_fault),
       cmocka_unit_test(a_copy_takes_its_time),
+      cmocka_unit_test(virtual_time_passes_exactly_as_the_model_says_and_real_time_does_not),
+      cmocka_unit_test(a_thread_gets_its_settings_back),
       cmocka_unit_test(a_senseless_model_is_refused),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

@@ -100,8 +100,8 @@ static void start(rig *r, int64_t spin_ns) {
   const tnr_worker_duty duty = {on_start, on_run, on_finish, on_wake, r};
   r->worker = aligned_alloc(64, (sizeof *r->worker + 63) / 64 * 64);
   memset(r->worker, 0, sizeof *r->worker);
-  assert_int_equal(
-      tnr_worker_start(r->worker, &duty, (tnr_thread_slot){NULL, 0}, "tested", spin_ns), TNR_OK);
+  tnr_worker_init(r->worker, &duty, (tnr_thread_slot){NULL, 0}, "tested", spin_ns);
+  assert_int_equal(tnr_worker_start(r->worker), TNR_OK);
 }
 
 static void stop(rig *r, uintptr_t items) {
@@ -115,8 +115,8 @@ static void stop(rig *r, uintptr_t items) {
 
 static void send(rig *r, uintptr_t from, uintptr_t count) {
   for (uintptr_t i = 0; i < count; i++)
-    tnr_ring_push(&r->worker->queue, number(from + i + 1));
-  tnr_ring_publish(&r->worker->queue);
+    tnr_ring_push(&r->worker->queues[TNR_LEVEL_NORMAL], number(from + i + 1));
+  tnr_ring_publish(&r->worker->queues[TNR_LEVEL_NORMAL]);
   tnr_parker_wake(&r->worker->parker);
 }
 
@@ -166,7 +166,7 @@ static void batches_come_back_whole_and_in_order(void **state) {
   uintptr_t sent = 0, received = 0;
   start(&r, 0);
   for (uintptr_t batch = 1; sent < 4 * TRIPS; batch = batch * 7 % 997 + 1) {
-    uintptr_t room = TNR_WORKER_DEPTH - (sent - received);
+    uintptr_t room = TNR_WORKER_DEPTH_NORMAL - (sent - received);
     uintptr_t count = batch < room ? batch : room;
     send(&r, sent, count);
     sent += count;
@@ -211,6 +211,102 @@ static void stopping_runs_what_was_sent_before(void **state) {
   }
 }
 
+/* ---- levels ---- */
+
+enum { LEVEL_ITEMS = 400 };
+static uintptr_t order[TNR_LEVELS * LEVEL_ITEMS]; /* the worker's until it has stopped */
+static size_t ordered;
+
+static void note_order(void *user, tnr_worker *worker, void *item) {
+  (void)user;
+  order[ordered++] = (uintptr_t)item / 8;
+  tnr_worker_give_back(worker, item);
+}
+
+/* Items of a level are its number of thousands and their own. */
+static void run_levels(const int *counts) {
+  rig r = {0};
+  const tnr_worker_duty duty = {on_start, note_order, on_finish, on_wake, &r};
+  r.worker = aligned_alloc(64, (sizeof *r.worker + 63) / 64 * 64);
+  memset(r.worker, 0, sizeof *r.worker);
+  ordered = 0;
+  for (uintptr_t level = 0; level < TNR_LEVELS; level++) {
+    for (int i = 0; i < counts[level]; i++)
+      tnr_ring_push(&r.worker->queues[level], number(1000 * level + (uintptr_t)i + 1));
+    tnr_ring_publish(&r.worker->queues[level]);
+  }
+  tnr_worker_init(r.worker, &duty, (tnr_thread_slot){NULL, 0}, "tested", 0);
+  assert_int_equal(tnr_worker_start(r.worker), TNR_OK);
+  tnr_worker_stop(r.worker);
+  free(r.worker);
+}
+
+static void higher_levels_come_first(void **state) {
+  (void)state;
+  run_levels((const int[]){5, 7, 3});
+  assert_int_equal(ordered, 15);
+  for (uintptr_t i = 0; i < 15; i++)
+    assert_int_equal(order[i], i < 5 ? i + 1 : i < 12 ? 1000 + i - 4 : 2000 + i - 11);
+}
+
+static void lower_levels_are_passed_over_so_many_times_at_most(void **state) {
+  (void)state;
+  run_levels((const int[]){LEVEL_ITEMS, LEVEL_ITEMS, LEVEL_ITEMS});
+  assert_int_equal(ordered, TNR_LEVELS * LEVEL_ITEMS);
+  uintptr_t next[TNR_LEVELS] = {1, 1, 1}, passed_over[TNR_LEVELS] = {0};
+  for (size_t i = 0; i < ordered; i++) {
+    uintptr_t level = order[i] / 1000;
+    assert_int_equal(order[i] % 1000, next[level]++);
+    assert_in_range(passed_over[level], 0, TNR_PASSED_OVER_MAX);
+    passed_over[level] = 0;
+    for (uintptr_t lower = level + 1; lower < TNR_LEVELS; lower++)
+      passed_over[lower] += next[lower] <= LEVEL_ITEMS;
+  }
+}
+
+/* ---- a worker without a thread ---- */
+
+/* Whoever makes its rounds is its thread. */
+static void be_the_worker(rig *r) {
+  const tnr_worker_duty duty = {on_start, on_run, on_finish, on_wake, r};
+  r->worker = aligned_alloc(64, (sizeof *r->worker + 63) / 64 * 64);
+  memset(r->worker, 0, sizeof *r->worker);
+  tnr_worker_init(r->worker, &duty, (tnr_thread_slot){NULL, 0}, "tested", 0);
+  r->worker_thread = pthread_self();
+}
+
+static void rounds_run_no_more_than_asked_and_in_order(void **state) {
+  (void)state;
+  rig r = {0};
+  be_the_worker(&r);
+  assert_false(tnr_worker_round(r.worker, 5));
+  send(&r, 0, 12);
+  for (uintptr_t done = 0; done < 12; done += 5) {
+    assert_true(tnr_worker_round(r.worker, 5));
+    assert_int_equal(r.last, 8 * (done + 5 < 12 ? done + 5 : 12));
+    assert_int_equal(tnr_ring_look(&r.worker->done), r.last / 8);
+  }
+  assert_false(tnr_worker_round(r.worker, 5));
+  assert_int_equal(r.wrong, 0);
+  free(r.worker);
+}
+
+static void what_a_sleeping_worker_gives_back_is_seen_when_it_is_awake(void **state) {
+  (void)state;
+  rig r = {0};
+  be_the_worker(&r);
+  send(&r, 0, 2);
+  assert_true(tnr_worker_round(r.worker, 1));
+  r.worker->asleep_until = 1;
+  assert_true(tnr_worker_round(r.worker, 1));
+  assert_int_equal(tnr_ring_look(&r.worker->done), 1);
+  assert_int_equal(r.wakes, 1);
+  tnr_worker_awake(r.worker);
+  assert_int_equal(tnr_ring_look(&r.worker->done), 2);
+  assert_int_equal(r.wakes, 2);
+  free(r.worker);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(items_are_seen_once_published),
@@ -221,6 +317,10 @@ int main(void) {
       cmocka_unit_test(one_wake_up_tells_of_a_whole_batch),
       cmocka_unit_test(what_is_flushed_is_seen_at_once),
       cmocka_unit_test(stopping_runs_what_was_sent_before),
+      cmocka_unit_test(higher_levels_come_first),
+      cmocka_unit_test(lower_levels_are_passed_over_so_many_times_at_most),
+      cmocka_unit_test(rounds_run_no_more_than_asked_and_in_order),
+      cmocka_unit_test(what_a_sleeping_worker_gives_back_is_seen_when_it_is_awake),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

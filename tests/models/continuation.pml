@@ -7,6 +7,8 @@
  * mailbox's, or both.
  *
  * -DLOOK_FIRST: who attaches looks at the state before it says that something waits.
+ * -DCOMPLETE_LATE: the dispatcher looks whether something waits before others see the state, as it
+ *   may where the state is stored with less than sequential consistency.
  * -DCALL_WITHOUT_CLAIM: who takes it out of the mailbox does not claim it.
  * -DLEAVE_CHAINED: who detaches claims it but does not take it out of where it is.
  * Each of them goes wrong. */
@@ -52,9 +54,16 @@ active proctype attacher() {
 }
 
 active proctype dispatcher() {
+  bool seen;
+#ifdef COMPLETE_LATE
+  seen = has_continuations;
   complete = true;
+#else
+  complete = true;
+  seen = has_continuations;
+#endif
   if
-  :: has_continuations -> post_passed() /* tnr_continuations_tell */
+  :: seen -> post_passed() /* tnr_continuations_tell */
   :: else -> skip
   fi;
   completed = true

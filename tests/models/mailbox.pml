@@ -1,52 +1,85 @@
-/* reactor/mailbox.c: when the eventfd is written and read. One thread posts and raises at once, the
- * dispatcher posts and raises at the end of its turn, and a loop that is told of edges only takes one
- * letter a call. A letter that nobody is told of shows as a loop that waits for ever: the checker's
- * "invalid end state". A descriptor that is readable while nothing waits fails an assertion.
+/* reactor/mailbox.c: when the eventfd is written and read. One thread posts and tells at once, if its
+ * letter is the first to lie there; the dispatcher tells at the end of its turn; and a loop that is
+ * told of edges only takes one letter a call. A letter that nobody is told of shows as a loop that
+ * waits for ever: the checker's "invalid end state". A descriptor that is readable while nothing waits
+ * fails an assertion.
  *
- * Names are those of the C code. What is atomic here is done with the lock held.
+ * Names are those of the C code. Letters are pushed without the lock.
  *
  * -DNO_EDGE: a call that leaves something behind does not write again.
  * -DLOWER_UNLOCKED: the call that takes the last letter reads the eventfd at its end, without the
  *   lock.
- * -DRAISE_UNLOCKED: who finds it empty writes after having let go of the lock.
+ * -DTELL_UNLOCKED: who was first writes without the lock.
  * Each of them goes wrong. */
 
-#define POSTED     2 /* by each of the two */
+#define POSTED 2 /* by each of the two */
 #define ALL    (2 * POSTED)
 
-byte waiting = 0, delivered = 0;
-bool raised = false, readable = false;
-bool edge = false; /* what epoll_wait will tell of */
-byte ended = 0;    /* of the two */
+byte incoming = 0;
+byte waiting = 0, delivered = 0; /* guarded by lock */
+bool locked = false, raised = false;
+bool readable = false, edge = false; /* the eventfd, and what epoll_wait will tell of */
+byte ended = 0;                      /* of the two */
+
+inline lock() {
+  atomic { !locked -> locked = true }
+}
+
+inline unlock() {
+  locked = false
+}
 
 inline write_fd() {
   raised = true;
-  readable = true;
-  edge = true
+  atomic { readable = true; edge = true }
+}
+
+inline read_fd() {
+  raised = false;
+  atomic { readable = false; edge = false }
+}
+
+/* The queue is empty; looks at what has come. */
+inline take_in() {
+  if
+  :: waiting == 0 -> atomic { waiting = incoming; incoming = 0 }
+  :: else -> skip
+  fi
 }
 
 inline raise_fd() {
   if
-  :: waiting > 0 && !raised -> write_fd()
+  :: !raised ->
+     take_in();
+     if
+     :: waiting > 0 -> write_fd()
+     :: else -> skip
+     fi
   :: else -> skip
   fi
 }
 
 active proctype poster() {
   byte i = 0;
+  bool tells;
   do
   :: i == POSTED -> break
   :: else ->
-#ifdef RAISE_UNLOCKED
-     bool raises;
-     atomic { waiting++; raises = !raised; raised = true }
+     atomic { tells = incoming == 0; incoming++ } /* push */
      if
-     :: raises -> atomic { readable = true; edge = true }
+     :: tells ->
+#ifdef TELL_UNLOCKED
+        if
+        :: !raised -> write_fd()
+        :: else -> skip
+        fi
+#else
+        lock();
+        raise_fd();
+        unlock()
+#endif
      :: else -> skip
      fi;
-#else
-     atomic { waiting++; raise_fd() }
-#endif
      i++
   od;
   ended++
@@ -56,63 +89,60 @@ active proctype dispatcher() {
   byte i = 0;
   bool unraised = false;
   do
-  :: i < POSTED -> atomic { waiting++ }; unraised = true; i++
-  :: unraised -> unraised = false; atomic { raise_fd() } /* tnr_mailbox_raise_all */
+  :: i < POSTED ->
+     unraised = true;
+     incoming++;
+     i++
+  :: unraised -> /* tnr_mailbox_raise_all */
+     unraised = false;
+     lock();
+     raise_fd();
+     unlock()
   :: i == POSTED && !unraised -> break
   od;
   ended++
 }
 
-inline lower_fd() {
-  if
-  :: waiting == 0 && raised -> raised = false; readable = false
-  :: else -> skip
-  fi
-}
-
 active proctype loop() {
+  bool lowers;
   do
   :: delivered == ALL -> break
   :: else ->
      atomic { edge; edge = false } /* epoll_wait, EPOLLET */
-#ifdef LOWER_UNLOCKED
-     bool lowers = false;
-     atomic {
-       if
-       :: waiting > 0 ->
-          waiting--;
-          delivered++;
-          lowers = waiting == 0 && raised;
-          if
-          :: lowers -> raised = false
-          :: else -> skip
-          fi
-       :: else -> skip
-       fi
-     }
-#else
-     atomic {
-       if
-       :: waiting > 0 -> waiting--; delivered++; lower_fd()
-       :: else -> lower_fd()
-       fi
-     }
+     lock();
+     take_in();
+     lowers = false;
+     if
+     :: waiting > 0 ->
+        waiting--;
+        take_in();
+        lowers = waiting == 0 && raised;
+        delivered++
+     :: else -> lowers = raised
+     fi;
+#ifndef LOWER_UNLOCKED
+     if
+     :: lowers -> read_fd()
+     :: else -> skip
+     fi;
 #endif
+     unlock();
 #ifndef NO_EDGE
-     atomic {
-       if
-       :: waiting > 0 -> write_fd()
-       :: else -> skip
-       fi
-     }
+     lock();
+     take_in();
+     if
+     :: waiting > 0 -> write_fd()
+     :: else -> skip
+     fi;
+     unlock()
 #endif
 #ifdef LOWER_UNLOCKED
      if
-     :: lowers -> readable = false; edge = false
+     :: lowers -> read_fd()
      :: else -> skip
      fi
 #endif
   od;
   (ended == 2);
-  assert(waiting == 0 && readable == false)
+  assert(waiting + incoming == 0 && readable == raised && !readable)
 }

@@ -26,7 +26,8 @@ int op_runtime_setup(void **state) {
   const tnr_device_config devices[] = {
       {.driver = tnr_cpu_driver(), .count = DEVICES_OF_A_KIND},
       {.driver = tnr_sim_driver(), .count = DEVICES_OF_A_KIND, .config = &instant}};
-  *state = tnr_runtime_create(&(tnr_runtime_options){.devices = devices, .device_configs = 2});
+  *state = tnr_runtime_create(
+      &(tnr_runtime_options){.devices = devices, .device_configs = 2, CHECK_MODE});
   assert_made(*state);
   return 0;
 }

@@ -10,8 +10,22 @@ uint64_t graph_random(graph *g) {
   return bits ^ bits >> 31;
 }
 
+static uint64_t cancellation_of(const graph *g, const tnr_error *error) {
+  if (tnr_error_code(error) != TNR_ECANCELED)
+    return 0;
+  for (int i = 0; i < g->canceled_count; i++)
+    if (tnr_error_line(error) == g->canceled[i])
+      return (uint64_t)1 << i;
+  return 0;
+}
+
+bool graph_may_fail_with(const graph *g, const graph_node *node, const tnr_error *error) {
+  uint64_t roots = graph_roots(node) | (node->canceled ? node->tolerated : 0);
+  return (cancellation_of(g, error) & node->canceled) || (graph_root_of(g, error) & roots);
+}
+
 uint64_t graph_root_of(const graph *g, const tnr_error *error) {
-  if (!error)
+  if (!error || tnr_error_code(error) == TNR_ECANCELED)
     return 0;
   for (int i = 0; i < g->root_count; i++)
     if (tnr_error_line(error) == g->roots[i])
@@ -36,7 +50,7 @@ static void listen(graph *g, tnr_value made) {
 static void get_meanwhile(graph *g, graph_node *node) {
   tnr_error_clear();
   tnr_value created = tnr_get(node->handle);
-  if (!created.handle && !(graph_root_of(g, tnr_error()) & graph_roots(node)))
+  if (!created.handle && !graph_may_fail_with(g, node, tnr_error()))
     fail_msg("node %d, %s, is not to be had: %s", g->count, node->what, check_reason());
 }
 
@@ -48,8 +62,12 @@ void graph_add(graph *g, const char *what, tnr_value made, const graph_value *va
     node->inputs[i] = i < g->used_count ? g->used[i] : -1;
   for (int i = 0; i < count; i++)
     node->values[i] = values[i];
+  for (int i = 0; i < g->used_count; i++) {
+    node->canceled |= g->nodes[g->used[i]].canceled;
+    node->tolerated |= g->nodes[g->used[i]].tolerated | graph_roots(&g->nodes[g->used[i]]);
+  }
   if (made.kind == TNR_VALUE_NONE) {
-    if (!(graph_root_of(g, tnr_error()) & graph_roots(node)))
+    if (!graph_may_fail_with(g, node, tnr_error()))
       fail_msg("node %d, %s, failed: %s", g->count, what, check_reason());
     tnr_error_clear();
   } else if (graph_chance(g, 10)) {
@@ -66,6 +84,24 @@ static void drop_one(graph *g) {
     return;
   tnr_release(node->handle.handle);
   node->handle = (tnr_value){TNR_VALUE_NONE, NULL};
+}
+
+/* What descends from it may fail from now on, if it is not complete. */
+static void spread_cancellation(graph *g, int from, uint64_t bit) {
+  g->nodes[from].canceled |= bit;
+  for (int i = from + 1; i < g->count; i++)
+    for (int k = 0; k < GRAPH_INPUTS_MAX && g->nodes[i].inputs[k] >= 0; k++)
+      g->nodes[i].canceled |= g->nodes[g->nodes[i].inputs[k]].canceled & bit;
+}
+
+static void cancel_one(graph *g) {
+  graph_node *node = graph_pick(g);
+  if (!node || !node->cancelable || g->canceled_count == GRAPH_INJECTIONS_MAX)
+    return;
+  int index = (int)(node - g->nodes);
+  g->canceled[g->canceled_count] = index;
+  spread_cancellation(g, index, (uint64_t)1 << g->canceled_count++);
+  assert_ok(tnr_cancel(node->handle));
 }
 
 static graph_step *choose(graph *g) {
@@ -85,12 +121,16 @@ void graph_grow(graph *g, int ops) {
   while (g->count < ops) {
     assert_ok(tnr_scope_open());
     g->used_count = 0;
+    assert_ok(tnr_terms_open(.priority = (tnr_priority)graph_below(g, 4)));
     bool grown = choose(g)(g);
+    assert_ok(tnr_terms_close());
     if (grown)
       tnr_keep(g->nodes[g->count - 1].handle);
     assert_ok(tnr_scope_close());
     if (grown && graph_chance(g, 20))
       drop_one(g);
+    if (grown && g->cancels && graph_chance(g, 2))
+      cancel_one(g);
   }
 }
 
@@ -133,7 +173,7 @@ tnr_value graph_input(graph *g, const graph_node *node) {
     assert_made(async.handle);
     return async;
   }
-  if (graph_is_async(node) && graph_chance(g, 1) && graph_roots(node) == 0) {
+  if (graph_is_async(node) && graph_chance(g, 1) && graph_roots(node) == 0 && !node->canceled) {
     tnr_value plain = tnr_get(node->handle);
     assert_made(plain.handle);
     return plain;

@@ -29,6 +29,9 @@ typedef struct graph_node {
   const char *what; /* the call that made it */
   bool tuple;
   bool root;                    /* its failure is injected here */
+  bool cancelable;              /* no other node has the same future */
+  uint64_t canceled;            /* the cancellations that it may fail by, a bit each */
+  uint64_t tolerated;           /* the injected failures that it may fail by if it is cancelled */
   int inputs[GRAPH_INPUTS_MAX]; /* the nodes that it was made from; -1: none */
   int count;                    /* of values: 1 unless a tuple */
   graph_value values[GRAPH_TUPLE_MAX];
@@ -43,8 +46,11 @@ typedef struct graph {
   int count, capacity;
   int roots[GRAPH_INJECTIONS_MAX]; /* nodes where failures were injected */
   int root_count;
+  int canceled[GRAPH_INJECTIONS_MAX]; /* nodes that were cancelled */
+  int canceled_count;
   int used[GRAPH_INPUTS_MAX], used_count; /* inputs of the node to come */
   int callbacks;                          /* registered */
+  bool cancels;                           /* now and then a node is cancelled */
   _Atomic int *called;                    /* atomic: how many of them have run; of the test */
 } graph;
 
@@ -63,6 +69,9 @@ static inline bool graph_chance(graph *g, int percent) {
 
 /* The error's root, as a bit; 0 when it comes from none. */
 uint64_t graph_root_of(const graph *g, const tnr_error *error);
+
+/* Is this what a node may fail with? */
+bool graph_may_fail_with(const graph *g, const graph_node *node, const tnr_error *error);
 
 /* Grows the graph to `ops` nodes. */
 void graph_grow(graph *g, int ops);

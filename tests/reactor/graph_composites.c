@@ -67,6 +67,7 @@ bool graph_linear(graph *g) {
     numbers_free(&linear);
   tnr_value made = tnr_call_composite(def, graph_site(g), inputs, 3, NULL);
   graph_add(g, def->name, made, values, both ? 2 : 1, both);
+  g->nodes[g->count - 1].cancelable = graph_is_async(&g->nodes[g->count - 1]);
   return true;
 }
 
@@ -111,6 +112,7 @@ bool graph_halves(graph *g) {
   tnr_value in = graph_input(g, x);
   graph_add(g, "halves", tnr_call_composite(&halves_def, graph_site(g), &in, 1, NULL), &value, 1,
             false);
+  g->nodes[g->count - 1].cancelable = graph_is_async(&g->nodes[g->count - 1]);
   return true;
 }
 
@@ -209,6 +211,8 @@ bool graph_inject(graph *g) {
   value.right = numbers_copy(&value.right);
   value.roots = (uint64_t)1 << g->root_count;
   g->roots[g->root_count++] = g->count;
+  if (kind > 0)
+    g->used[g->used_count++] = (int)(x - g->nodes);
   tnr_value made = kinds[kind](g, x);
   bool tuple = made.kind == TNR_VALUE_FUTURE_TUPLE;
   graph_add(g, "injected failure", made, &value, 1, tuple);

@@ -70,6 +70,7 @@ static bool call(graph *g, const tnr_op_def *def, const void *attrs, const opera
   inputs_of(g, in, inputs);
   tnr_value made = tnr_call(def, graph_site(g), inputs, in->count, attrs);
   graph_add(g, def->name, made, values, out_count, def->result == TNR_OP_TUPLE);
+  g->nodes[g->count - 1].cancelable = graph_is_async(&g->nodes[g->count - 1]);
   return true;
 }
 
@@ -259,9 +260,12 @@ bool graph_any(graph *g) {
   tnr_future *futures[3];
   int count = 0;
   for (int i = 0; i < 2; i++)
-    if (others[i] && others[i]->handle.kind == TNR_VALUE_FUTURE && graph_roots(others[i]))
+    if (others[i] && others[i]->handle.kind == TNR_VALUE_FUTURE && graph_roots(others[i])) {
       futures[count++] = others[i]->handle.handle;
+      g->used[g->used_count++] = (int)(others[i] - g->nodes);
+    }
   futures[count++] = winner->handle.handle;
+  g->used[g->used_count++] = (int)(winner - g->nodes);
   graph_value value = winner->values[0];
   value.right = numbers_copy(&value.right);
   tnr_future *made = tnr_any(futures, count, graph_site(g));

@@ -3,6 +3,8 @@
 #include <poll.h>
 #include <stdio.h>
 
+#include "reactor/mailbox.h"
+
 tnr_mailbox *post_box(tnr_runtime *runtime) {
   tnr_mailbox *box = tnr_mailbox_create(runtime);
   assert_made(box);
@@ -47,7 +49,7 @@ int post_writes(tnr_mailbox *box) {
   char path[64], line[128];
   unsigned writes = 0;
   bool found = false;
-  snprintf(path, sizeof path, "/proc/self/fdinfo/%d", tnr_mailbox_fd(box));
+  snprintf(path, sizeof path, "/proc/self/fdinfo/%d", box->fd);
   FILE *file = fopen(path, "r");
   assert_non_null(file);
   while (!found && fgets(line, sizeof line, file))

@@ -10,11 +10,12 @@
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t gate_opens = PTHREAD_COND_INITIALIZER;
-static bool gate_open;     /* guarded by lock */
-static atomic_int held;    /* kernels that have come to the gate */
-static rig_entry *entries; /* guarded by lock */
-static int entries_room;   /* guarded by lock */
-static atomic_int entered; /* entries in the log */
+static bool gate_open;                /* guarded by lock */
+static atomic_int held;               /* kernels that have come to the gate */
+static rig_entry *entries;            /* guarded by lock */
+static int entries_room;              /* guarded by lock */
+static atomic_int entered;            /* entries in the log */
+static tnr_runtime *of_test, *newest; /* main thread only: what may have to be stepped */
 
 tnr_runtime *rig_runtime(void) {
   static const tnr_sim_config at_once = {0};
@@ -22,14 +23,15 @@ tnr_runtime *rig_runtime(void) {
       {.driver = tnr_cpu_driver(), .count = 4},
       {.driver = tnr_sim_driver(), .count = 2, .config = &at_once},
   };
-  tnr_runtime *runtime =
-      tnr_runtime_create(&(tnr_runtime_options){.devices = devices, .device_configs = 2});
+  tnr_runtime *runtime = tnr_runtime_create(
+      &(tnr_runtime_options){.devices = devices, .device_configs = 2, CHECK_MODE});
   assert_made(runtime);
+  newest = runtime;
   return runtime;
 }
 
 int rig_bare_setup(void **state) {
-  *state = NULL;
+  *state = of_test = newest = NULL;
   tnr_error_clear();
   rig_close_gate();
   atomic_store(&held, 0);
@@ -49,7 +51,7 @@ int rig_bare_teardown(void **state) {
 
 int rig_setup(void **state) {
   rig_bare_setup(state);
-  *state = rig_runtime();
+  *state = of_test = rig_runtime();
   assert_ok(tnr_scope_open());
   return 0;
 }
@@ -179,23 +181,26 @@ static tnr_status refuse(const tnr_kernel_call *call, tnr_fault *fault) {
   return tnr_fail(fault, TNR_EKERNEL, "no");
 }
 
-static void wait_at_gate(void) {
+static tnr_status wait_at_gate(tnr_fault *fault) {
   atomic_fetch_add(&held, 1);
   pthread_mutex_lock(&lock);
-  while (!gate_open)
+  bool open = gate_open;
+  while (!gate_open && check_mode() == TNR_THREADS)
     pthread_cond_wait(&gate_opens, &lock);
   pthread_mutex_unlock(&lock);
+  return open || check_mode() == TNR_THREADS
+             ? TNR_OK
+             : tnr_fail(fault, TNR_EKERNEL, "the gate is closed, and this thread is to open it");
 }
 
 static tnr_status refuse_late(const tnr_kernel_call *call, tnr_fault *fault) {
-  wait_at_gate();
-  return refuse(call, fault);
+  tnr_status status = wait_at_gate(fault);
+  return status == TNR_OK ? refuse(call, fault) : status;
 }
 
 static tnr_status hold(const tnr_kernel_call *call, tnr_fault *fault) {
-  (void)fault;
-  wait_at_gate();
-  return add_up(call, 0);
+  tnr_status status = wait_at_gate(fault);
+  return status == TNR_OK ? add_up(call, 0) : status;
 }
 
 void (*rig_worker_function)(void);
@@ -248,6 +253,7 @@ void rig_close_gate(void) {
 }
 
 void rig_await_held(int count) {
+  assert_int_equal(check_mode(), TNR_THREADS);
   rig_await(&held, count);
 }
 
@@ -314,14 +320,28 @@ int64_t rig_now_ns(void) {
   return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
 }
 
+void rig_step_also(tnr_runtime *runtime) {
+  newest = runtime;
+}
+
+void rig_await_turn(tnr_runtime *runtime) {
+  assert_number(rig_plus_one(tnr_to_async(rig_tensor(rig_cpu(runtime, 3), 1))), 2);
+}
+
+bool rig_step(void) {
+  bool stepped = tnr_runtime_step(newest);
+  return tnr_runtime_step(of_test) || stepped;
+}
+
 void rig_check_await(atomic_int *counter, int count, const char *name, const char *file, int line) {
-  enum { LIMIT_MS = 60000 };
-  for (int ms = 0; atomic_load(counter) < count; ms++) {
-    if (ms == LIMIT_MS) {
+  const int64_t limit = rig_now_ns() + 60000000000;
+  while (atomic_load(counter) < count) {
+    if (rig_now_ns() > limit) {
       print_error("%s is %d after a minute, not %d\n", name, atomic_load(counter), count);
       _fail(file, line);
     }
-    rig_sleep_ms(1);
+    if (!rig_step())
+      rig_sleep_ms(1);
   }
 }
 

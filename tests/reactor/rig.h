@@ -28,6 +28,13 @@ tnr_device *rig_cpu(tnr_runtime *runtime, int index);
 tnr_device *rig_sim(tnr_runtime *runtime, int index);
 const tnr_mesh *rig_cpus(tnr_runtime *runtime, int count);
 
+/* Without threads, waiting for a log or a counter steps this runtime too, besides those of the rig.
+ * It lives until the test ends, or waits for nothing any more. */
+void rig_step_also(tnr_runtime *runtime);
+
+/* Without threads: a step of these. False when there was nothing to do, and with threads. */
+bool rig_step(void);
+
 /* ---- numbers ---- */
 
 enum { RIG_ELEMENTS = 4 };
@@ -57,11 +64,17 @@ extern const tnr_op_def rig_plus_one_op, rig_sum_op, rig_two_op, rig_fail_op, ri
 #define rig_fail(x)      TNR_OP1(&rig_fail_op, x, tnr_no_attrs, )
 #define rig_fail_late(x) TNR_OP1(&rig_fail_late_op, x, tnr_no_attrs, )
 
-/* x, after waiting on its worker until the gate is open. The gate is closed when a test begins. */
+/* x, after waiting on its worker until the gate is open. The gate is closed when a test begins.
+ * Without threads the kernel cannot wait, and fails: there nothing runs before a test waits for
+ * something, so it has to open the gate before. */
 #define rig_hold(x) TNR_OP1(&rig_hold_op, x, tnr_no_attrs, )
 void rig_open_gate(void);
 void rig_close_gate(void);
-void rig_await_held(int count); /* until so many kernels in all have come to the gate */
+/* Until so many kernels in all have come to the gate; for tests that need threads. */
+void rig_await_held(int count);
+
+/* Until the dispatcher has done what it was about to do. Uses the last cpu device. */
+void rig_await_turn(tnr_runtime *runtime);
 
 /* x, after calling this function on the worker. */
 #define rig_on_worker(x) TNR_OP1(&rig_on_worker_op, x, tnr_no_attrs, )

@@ -11,6 +11,7 @@ static void a_callback_of_null_is_refused(void **state) {
 /* ---- where callbacks run ---- */
 
 static void callbacks_run_on_one_thread_that_is_nobody_elses(void **state) {
+  check_needs_threads();
   tnr_tensor *x = rig_tensor(rig_cpu(*state, 0), 1), *y = rig_tensor(rig_cpu(*state, 1), 1);
   for (int i = 0; i < 50; i++) {
     assert_ok(
@@ -24,6 +25,7 @@ static void callbacks_run_on_one_thread_that_is_nobody_elses(void **state) {
 }
 
 static void a_callback_on_what_is_complete_still_runs_on_the_dispatcher(void **state) {
+  check_needs_threads();
   tnr_tensor *x = rig_tensor(rig_cpu(*state, 0), 1);
   assert_true(tnr_passed(x, TNR_COMPLETE));
   assert_ok(tnr_on(x, TNR_COMPLETE, rig_log, NULL));
@@ -65,6 +67,7 @@ static void a_callback_is_never_called_inside_its_registration(void **state) {
 /* ---- where else they may run ---- */
 
 static void one_future_may_tell_several_places(void **state) {
+  check_needs_threads();
   enum { EACH = 100 };
   tnr_mailbox *boxes[2] = {post_box(*state), post_box(*state)};
   tnr_future *f = rig_plus_one(tnr_to_async(rig_tensor(rig_cpu(*state, 0), 1)));

@@ -194,6 +194,7 @@ static void a_body_that_needs_shapes_waits_for_them_and_the_caller_does_not(void
 }
 
 static void a_body_whose_shapes_are_known_runs_at_once(void **state) {
+  check_needs_threads();
   atomic_store(&bodies, 0);
   tnr_future *x = rig_hold(tnr_to_async(plain(*state, 1)));
   assert_ok(tnr_wait(x, TNR_CREATED, INT64_MAX));

@@ -36,6 +36,7 @@ static tnr_future *held_future(tnr_runtime *runtime) {
 /* ---- attaching ---- */
 
 static void it_is_called_at_its_moment(void **state) {
+  check_needs_threads();
   request created, complete;
   init(&created, note, 1);
   init(&complete, note, 2);
@@ -54,6 +55,7 @@ static void it_is_called_at_its_moment(void **state) {
 }
 
 static void attaching_takes_no_memory(void **state) {
+  check_needs_threads();
   enum { MANY = 1000 };
   request *requests = calloc(MANY, sizeof *requests);
   tnr_mailbox *box = post_box(*state);
@@ -275,6 +277,7 @@ static void *detach_soon(void *user) {
 }
 
 static void a_mailbox_that_waits_hears_of_what_is_detached(void **state) {
+  check_needs_threads();
   tnr_mailbox *box = post_box(*state);
   request r;
   pthread_t thread;

@@ -83,6 +83,7 @@ static void dense_memory_is_used_where_it_is(void **state) {
 }
 
 static void the_deleter_is_called_once_behind_the_last_op(void **state) {
+  check_needs_threads();
   const float data[RIG_ELEMENTS] = {2, 2, 2, 2};
   lent given;
   lend(&given);

@@ -264,14 +264,51 @@ static void hand_over(run *r) {
   look_at(r, made(tnr_add(taken, own)), 2);
 }
 
+static void ignore_line(const char *line, void *user) {
+  (void)line;
+  (void)user;
+}
+
+/* Some of it may be complete before it is cancelled. */
+static void requests(run *r, const inputs *in) {
+  tnr_group *group =
+      made(tnr_group_create(r->runtime, .name = "request", .timeout_ns = 60000000000));
+  bool open =
+      group && done(tnr_terms_open(.group = group, .priority = TNR_PRIORITY_HIGH)) == TNR_OK;
+  tnr_future *x = made(tnr_to_async(in->x)), *f = made(tnr_relu(x)), *g = made(tnr_add(f, in->row));
+  tnr_future *moved = made(tnr_to_device(g, tnr_runtime_device_at(r->runtime, 1)));
+  tnr_future *late = made(tnr_attention(moved, moved, moved));
+  tnr_future *any = g ? made(tnr_any(&g, 1, TNR_HERE)) : NULL;
+  listen(r, late, TNR_COMPLETE, count_called);
+  listen(r, any, TNR_CREATED, count_called);
+  if (open)
+    tnr_terms_close();
+  (void)done(tnr_runtime_dump(r->runtime, ignore_line, NULL));
+  if (any)
+    (void)done(tnr_cancel(any));
+  if (late)
+    (void)done(tnr_cancel(late));
+  if (!group)
+    return;
+  tnr_future_tuple *all = made(tnr_group_done(group));
+  (void)done(tnr_group_cancel(group));
+  (void)done(tnr_group_wait(group, 20000000000));
+  if (all)
+    (void)done(tnr_wait(all, TNR_COMPLETE, 20000000000));
+}
+
 /* ---- a run ---- */
 
 static tnr_runtime *create(const tnr_driver *driver) {
   static const tnr_sim_config instant = {.launch_ns = 0};
   const tnr_device_config devices = {
       .driver = driver, .count = 2, .config = driver == tnr_sim_driver() ? &instant : NULL};
-  return made(tnr_runtime_create(&(tnr_runtime_options){
-      .devices = &devices, .device_configs = 1, .program_cache = 3, .spin_ns = -1}));
+  return made(tnr_runtime_create(&(tnr_runtime_options){.devices = &devices,
+                                                        .device_configs = 1,
+                                                        .program_cache = 3,
+                                                        .spin_ns = -1,
+                                                        .op_timeout_ns = 60000000000,
+                                                        CHECK_MODE}));
 }
 
 static void program(run *r) {
@@ -287,6 +324,7 @@ static void program(run *r) {
     calls_on_two(r, &in);
     loop_calls(r, &in);
     hand_over(r);
+    requests(r, &in);
     tnr_scope_close();
   }
   if (r->how == TNR_ABORT)

@@ -4,6 +4,7 @@
 #include "rig.h"
 
 static void created_comes_before_complete(void **state) {
+  check_needs_threads();
   tnr_future *f = rig_hold(tnr_to_async(rig_tensor(rig_cpu(*state, 0), 1)));
   assert_ok(tnr_wait(f, TNR_CREATED, INT64_MAX));
   assert_true(tnr_passed(f, TNR_CREATED));
@@ -155,6 +156,7 @@ static void an_element_that_failed_with_its_tuple_has_the_tuples_error(void **st
 
 /* The one that is asked for an error asks nobody else to wait. */
 static void the_error_of_what_is_not_there_yet_is_none(void **state) {
+  check_needs_threads();
   tnr_future *f = rig_fail_late(tnr_to_async(rig_tensor(rig_cpu(*state, 0), 1)));
   rig_await_held(1);
   assert_null(tnr_future_error(f));

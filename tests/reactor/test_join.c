@@ -27,6 +27,7 @@ static void all_of_tensors_is_a_plain_tuple(void **state) {
 }
 
 static void all_of_futures_is_complete_with_the_last(void **state) {
+  check_needs_threads();
   tnr_future *now = rig_plus_one(async(*state, 0, 1)), *later = rig_hold(async(*state, 1, 5));
   tnr_future_tuple *both = tnr_tuple_of(later, now);
   tnr_tuple *tuple = tnr_get(both);
@@ -39,6 +40,7 @@ static void all_of_futures_is_complete_with_the_last(void **state) {
 }
 
 static void all_of_a_mixture_follows_plain_tensors_too(void **state) {
+  check_needs_threads();
   tnr_tensor *later = rig_hold(rig_tensor(rig_cpu(*state, 0), 5));
   tnr_future_tuple *all = tnr_tuple_of(later, rig_plus_one(async(*state, 1, 1)), later);
   assert_made(tnr_get(all));
@@ -48,6 +50,7 @@ static void all_of_a_mixture_follows_plain_tensors_too(void **state) {
 }
 
 static void an_element_of_all_does_not_wait_for_the_others(void **state) {
+  check_needs_threads();
   tnr_future_tuple *both =
       tnr_tuple_of(rig_hold(async(*state, 0, 1)), rig_plus_one(async(*state, 1, 1)));
   tnr_future *second = tnr_at(both, 1);
@@ -58,6 +61,7 @@ static void an_element_of_all_does_not_wait_for_the_others(void **state) {
 }
 
 static void all_fails_with_the_first_error_at_once(void **state) {
+  check_needs_threads();
   tnr_future *held = rig_hold(async(*state, 0, 1)), *failed = rig_fail(async(*state, 1, 1));
   tnr_future_tuple *all = tnr_tuple_of(held, failed, rig_fail_late(async(*state, 2, 1)));
   assert_fails(tnr_wait(all, TNR_COMPLETE, INT64_MAX), TNR_EKERNEL);
@@ -123,6 +127,7 @@ static void all_of_many_on_many_devices(void **state) {
 /* ---- any-of ---- */
 
 static void any_is_the_first_that_completes(void **state) {
+  check_needs_threads();
   tnr_future *held = rig_hold(async(*state, 0, 1)), *first = rig_plus_one(async(*state, 1, 1));
   tnr_future *any = tnr_any((tnr_future *[]){held, first, held}, 3, TNR_HERE);
   assert_ok(tnr_wait(any, TNR_COMPLETE, INT64_MAX));
@@ -132,6 +137,7 @@ static void any_is_the_first_that_completes(void **state) {
 }
 
 static void any_overlooks_failures_while_one_may_succeed(void **state) {
+  check_needs_threads();
   tnr_future *failed = rig_fail(async(*state, 0, 1)), *held = rig_hold(async(*state, 1, 3));
   tnr_future *any = tnr_any((tnr_future *[]){failed, held}, 2, TNR_HERE);
   assert_fails(tnr_wait(failed, TNR_COMPLETE, INT64_MAX), TNR_EKERNEL);

@@ -76,6 +76,7 @@ static void more_ops_than_a_worker_holds_run_in_order(void **state) {
 
 /* While one device is full and stands still, the others go on. */
 static void a_full_lane_holds_up_no_other(void **state) {
+  check_needs_threads();
   tnr_tensor *x = rig_tensor(rig_cpu(*state, 0), 0);
   tnr_future *held = rig_hold(tnr_to_async(x));
   for (int i = 0; i < 3 * TNR_WORKER_DEPTH; i++)

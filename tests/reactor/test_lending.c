@@ -34,6 +34,7 @@ static void count_release(void *user) {
 }
 
 static void borrowed_memory_is_given_back_once_with_the_last_use(void **state) {
+  check_needs_threads();
   float data[RIG_ELEMENTS] = {2, 2, 2, 2};
   atomic_int released = 0;
   assert_ok(tnr_scope_open());
@@ -228,6 +229,7 @@ static float *twos(void) {
 }
 
 static void adopted_memory_is_freed_once_with_the_last_use(void **state) {
+  check_needs_threads();
   atomic_store(&freed, 0);
   assert_ok(tnr_scope_open());
   tnr_tensor *x = tnr_tensor_adopt(rig_cpu(*state, 0), TNR_F32, TNR_SHAPE(RIG_ELEMENTS), twos(),
@@ -307,6 +309,7 @@ static void *open_gate_later(void *unused) {
 
 /* The copy to the device never begins. */
 static void aborting_gives_memory_back(void **state) {
+  check_needs_threads();
   float data[RIG_ELEMENTS] = {0};
   atomic_int released = 0;
   (void)state;
@@ -329,6 +332,63 @@ static void aborting_gives_memory_back(void **state) {
   assert_int_equal(freed, 1);
 }
 
+/* ---- many ---- */
+
+/* Memory with every other element a gap; wiped when it is given back, so that who still reads it
+ * then reads nonsense, and ThreadSanitizer sees it. */
+typedef struct wiped {
+  float data[2 * RIG_ELEMENTS]; /* first: it is known by its address */
+} wiped;
+
+static atomic_int wipes;
+
+static void wipe(void *user) {
+  wiped *own = user;
+  for (int i = 0; i < 2 * RIG_ELEMENTS; i++)
+    own->data[i] = -1;
+  free(own);
+  atomic_fetch_add(&wipes, 1);
+}
+
+/* In one of the ways, chosen by `way`; all elements are `number`. */
+static tnr_tensor *hand_over(tnr_device *device, int way, float number) {
+  const int64_t stride = way % 4 == 3 ? 2 : 1;
+  const tnr_shape shape = TNR_SHAPE(RIG_ELEMENTS);
+  wiped *own = malloc(sizeof *own);
+  for (int i = 0; i < 2 * RIG_ELEMENTS; i++)
+    own->data[i] = stride == 1 || i % 2 == 0 ? number : -1;
+  switch (way % 4) {
+  case 0:
+    return tnr_tensor_adopt(device, TNR_F32, shape, own->data, wipe);
+  case 1:
+    return tnr_tensor_borrow(device, TNR_F32, shape, own->data, wipe, own);
+  default:
+    return tnr_tensor_borrow_strided(device, TNR_F32, shape, own->data, &stride, wipe, own);
+  }
+}
+
+enum { ROUNDS = 1000, THREADS = 8 };
+
+static void hand_over_often(void *user, int index) {
+  tnr_device *devices[] = {rig_cpu(user, index % 4), rig_sim(user, index % 2)};
+  for (int i = 0; i < CHECK_MANY(ROUNDS); i++) {
+    float out[RIG_ELEMENTS];
+    tnr_tensor *x = hand_over(devices[i / 4 % 2], i, (float)i);
+    tnr_tensor *y = rig_plus_one(x);
+    tnr_release(x);
+    if (i % 5 > 0 && (tnr_tensor_read(y, out, sizeof out) != TNR_OK || out[index % 4] != i + 1))
+      abort();
+    tnr_release(y); /* perhaps before anything has run */
+  }
+}
+
+static void many_threads_hand_memory_over(void **state) {
+  atomic_store(&wipes, 0);
+  rig_threads(THREADS, hand_over_often, *state);
+  rig_await(&wipes, THREADS * CHECK_MANY(ROUNDS));
+  assert_int_equal(wipes, THREADS * CHECK_MANY(ROUNDS));
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       rig_test(borrowed_memory_is_given_back_once_with_the_last_use),
@@ -347,6 +407,7 @@ int main(void) {
       rig_test(nothing_to_adopt_is_an_error),
       rig_bare_test(memory_for_a_closed_runtime_is_freed_or_stays_its_owners),
       rig_bare_test(aborting_gives_memory_back),
+      rig_test(many_threads_hand_memory_over),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -242,7 +242,7 @@ static void register_dispatch_and_abort(void *user, int index) {
 static void delivery_dispatch_and_shutdown_may_race(void **state) {
   (void)state;
   const tnr_device_config device = {.driver = tnr_cpu_driver(), .count = 1};
-  for (int round = 0; round < CHECK_MANY(2000); round++) {
+  for (int round = 0; round < CHECK_MANY(500); round++) {
     crowd c = {.runtime = tnr_runtime_create(
                    &(tnr_runtime_options){.devices = &device, .device_configs = 1})};
     c.box = post_box(c.runtime);

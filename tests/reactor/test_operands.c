@@ -58,6 +58,7 @@ static void one_failed_input_is_enough(void **state) {
 
 /* A tensor that was got while its kernel was still running, and failed then. */
 static void a_plain_input_that_fails_later_is_one_too(void **state) {
+  check_needs_threads();
   tnr_future *f = rig_fail_late(async(*state, 0, 1));
   tnr_tensor *tensor = tnr_get(f);
   assert_made(tensor);

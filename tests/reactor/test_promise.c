@@ -68,6 +68,7 @@ static void its_future_is_the_input_of_any_op(void **state) {
 
 /* Created with the promise, complete with the data. */
 static void what_fulfils_it_may_be_on_its_way_itself(void **state) {
+  check_needs_threads();
   tnr_promise *p = promise_on(*state);
   tnr_future *f = tnr_promise_future(p), *next = rig_plus_one(f);
   tnr_tensor *x = rig_hold(rig_tensor(cpu(state), 3));

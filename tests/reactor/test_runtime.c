@@ -206,7 +206,7 @@ static void live_and_die(void *user, int index) {
   (void)user;
   const tnr_device_config device = {.driver = tnr_null_driver(), .count = 1 + index % 3};
   for (int i = 0; i < CHECK_MANY(40) + 2; i++) {
-    tnr_runtime *runtime = create(&device, 1, (tnr_runtime_options){0});
+    tnr_runtime *runtime = create(&device, 1, (tnr_runtime_options){CHECK_MODE});
     if (!runtime || tnr_scope_open() != TNR_OK)
       abort();
     tnr_future *f = tnr_to_async(
@@ -321,6 +321,7 @@ static void *synchronize(void *argument) {
 
 /* Synchronizes a device while `future` cannot go on until the gate opens. */
 static void check_sync(tnr_device *device, tnr_future *future) {
+  check_needs_threads();
   sync_check check = {.device = device, .future = future};
   pthread_t thread;
   assert_made(future);

@@ -12,6 +12,7 @@ static void a_tensor_made_async_is_created_and_complete(void **state) {
 }
 
 static void the_future_of_a_tensor_on_its_way_is_complete_with_its_data(void **state) {
+  check_needs_threads();
   tnr_tensor *x = rig_hold(rig_tensor(rig_cpu(*state, 0), 7));
   tnr_future *f = tnr_to_async(x);
   assert_true(tnr_passed(f, TNR_CREATED));
@@ -28,6 +29,7 @@ static void the_future_of_a_tensor_on_its_way_is_complete_with_its_data(void **s
 }
 
 static void the_future_of_a_tuple_is_complete_with_the_last_of_its_data(void **state) {
+  check_needs_threads();
   tnr_tensor *now = rig_tensor(rig_cpu(*state, 0), 1), *later = rig_hold(now);
   tnr_tuple *tuple = tnr_tuple_of(now, later, rig_plus_one(rig_tensor(rig_cpu(*state, 1), 1)));
   tnr_future_tuple *f = tnr_to_async(tuple);

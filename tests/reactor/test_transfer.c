@@ -133,6 +133,7 @@ static void scalars_are_converted_and_on_every_device(void **state) {
 /* ---- reading ---- */
 
 static void reading_waits_for_the_data(void **state) {
+  check_needs_threads();
   tnr_tensor *x = rig_hold(rig_tensor(rig_cpu(*state, 0), 5));
   float data[RIG_ELEMENTS] = {-1};
   assert_fails(tnr_tensor_read_for(x, data, sizeof data, 0), TNR_ETIMEDOUT);
@@ -146,6 +147,7 @@ static void reading_waits_for_the_data(void **state) {
 }
 
 static void reading_from_a_device_with_its_own_memory_has_a_limit_too(void **state) {
+  check_needs_threads();
   tnr_tensor *x = rig_hold(rig_tensor(rig_sim(*state, 0), 5));
   float data[RIG_ELEMENTS] = {-1};
   assert_fails(tnr_tensor_read_for(x, data, sizeof data, 5 * MS), TNR_ETIMEDOUT);
@@ -155,6 +157,7 @@ static void reading_from_a_device_with_its_own_memory_has_a_limit_too(void **sta
 }
 
 static void a_read_that_gives_up_on_the_copy_writes_nothing(void **state) {
+  check_needs_threads();
   tnr_tensor *there = rig_tensor(rig_sim(*state, 0), 5), *held = rig_hold(there);
   float data[RIG_ELEMENTS] = {-1};
   rig_await_held(1);

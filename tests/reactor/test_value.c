@@ -35,6 +35,7 @@ static void null_is_a_value_of_no_kind(void **state) {
 }
 
 static void a_shape_is_known_once_it_is_created(void **state) {
+  check_needs_threads();
   tnr_desc desc;
   tnr_tensor *x = rig_tensor(rig_cpu(*state, 0), 1);
   assert_true(tnr_value_desc(TNR_VALUE(x), &desc));

@@ -118,6 +118,7 @@ static void of_a_replicated_tensor_the_first_copy_is_shown(void **state) {
 /* ---- when ---- */
 
 static void a_view_waits_for_the_data(void **state) {
+  check_needs_threads();
   tnr_tensor *x = rig_hold(rig_tensor(rig_cpu(*state, 0), 5));
   tnr_host_view view;
   assert_fails(tnr_tensor_view_for(x, &view, 0), TNR_ETIMEDOUT);
@@ -183,6 +184,7 @@ static void in_a_callback_behind_a_copy_to_the_host_too(void **state) {
 }
 
 static void in_a_callback_before_that_it_does_not_wait(void **state) {
+  check_needs_threads();
   seen record = {.status = TNR_OK};
   tnr_future *f = rig_hold(tnr_to_async(rig_tensor(rig_cpu(*state, 0), 1)));
   assert_ok(tnr_on(f, TNR_CREATED, view_in_callback, &record));

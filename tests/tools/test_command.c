@@ -6,6 +6,7 @@
 #include <cmocka.h>
 
 #include <math.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -356,6 +357,53 @@ static void says_that_null_devices_compute_nothing(void **state) {
   assert_says(succeed(TINY "--devices null:0").err, "null devices compute nothing");
 }
 
+/* ---- the signal ---- */
+
+static pid_t start_long_run(void) {
+  enum { MANY = 300000 };
+  float *zeros = calloc(MANY, 16 * sizeof *zeros);
+  assert_non_null(zeros);
+  save("many.npy", TNR_F32, TNR_SHAPE(MANY, 1, 4, 4), zeros);
+  free(zeros);
+  fflush(NULL);
+  pid_t child = fork();
+  if (child != 0)
+    return child;
+  if (freopen("long_err.txt", "w", stderr))
+    execl(TENOR_COMMAND, "tenor", "run", DATA("tiny.onnx"), "--input", "image=many.npy", "--batch",
+          "1", "--mode", "blocking", "--devices", "sim:0", NULL);
+  _exit(127);
+}
+
+/* Until the file says it; false after a while. */
+static bool comes_to_say(const char *path, const char *part) {
+  char text[TEXT_MAX];
+  for (int i = 0; i < 10000; i++) {
+    read_text(path, text);
+    if (strstr(text, part))
+      return true;
+    usleep(1000);
+  }
+  return false;
+}
+
+static void a_signal_tells_what_is_in_flight(void **state) {
+  int status;
+  (void)state;
+  assert_true(access("long_err.txt", F_OK) != 0);
+  pid_t child = start_long_run();
+  assert_true(child > 0);
+  while (access("long_err.txt", F_OK) != 0)
+    usleep(1000);
+  bool began = comes_to_say("long_err.txt", "on sim:0");
+  assert_int_equal(kill(child, SIGUSR1), 0);
+  bool told = comes_to_say("long_err.txt", " in flight\n");
+  assert_int_equal(kill(child, SIGTERM), 0); /* it has gone on meanwhile */
+  assert_int_equal(waitpid(child, &status, 0), child);
+  assert_true(began && told);
+  assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGTERM);
+}
+
 static int enter_folder(void **state) {
   (void)state;
   return !mkdtemp(folder) || chdir(folder) != 0;
@@ -382,6 +430,7 @@ int main(void) {
       cmocka_unit_test(bytes_are_scaled_and_get_the_missing_dimension),
       cmocka_unit_test(accuracy_is_the_share_of_right_labels),
       cmocka_unit_test(says_that_null_devices_compute_nothing),
+      cmocka_unit_test(a_signal_tells_what_is_in_flight),
   };
   return cmocka_run_group_tests(tests, enter_folder, leave_folder);
 }

@@ -2,6 +2,7 @@
 #include "bench_meter.h"
 #include "bench_onednn.h"
 #include "bench_report.h"
+#include "watch.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -56,6 +57,7 @@ static struct pair pair_create(const struct problem *problem) {
   pair.runtime = tnr_runtime_create(NULL);
   if (pair.runtime == NULL)
     bench_die_of_error("cannot make a runtime");
+  watch_begin(pair.runtime);
   pair.a = matrix(tnr_runtime_device_at(pair.runtime, 0), problem, data);
   pair.b = matrix(tnr_runtime_device_at(pair.runtime, 0), problem, data);
   pair.direct = direct_create(problem->dtype, &shape);
@@ -69,6 +71,7 @@ static void pair_destroy(struct pair *pair) {
   direct_destroy(pair->direct);
   tnr_release(pair->a);
   tnr_release(pair->b);
+  watch_end();
   if (tnr_runtime_destroy(pair->runtime, TNR_DRAIN) != TNR_OK)
     bench_die_of_error("cannot close the runtime");
 }

@@ -2,6 +2,7 @@
 
 #include "bench.h"
 #include "bench_meter.h"
+#include "watch.h"
 
 #include <math.h>
 #include <semaphore.h>
@@ -216,6 +217,7 @@ static struct stage stage_create(const struct run *run) {
   stage.runtime = tnr_runtime_create(&options);
   if (stage.runtime == NULL)
     bench_die_of_error("cannot make a runtime");
+  watch_begin(stage.runtime);
   for (int i = 0; i < 2; i++)
     stage.inputs[i] = input_on(tnr_runtime_device_at(stage.runtime, i % devices));
   return stage;
@@ -224,6 +226,7 @@ static struct stage stage_create(const struct run *run) {
 static void stage_destroy(struct stage *stage) {
   tnr_release(stage->inputs[0]);
   tnr_release(stage->inputs[1]);
+  watch_end();
   if (tnr_runtime_destroy(stage->runtime, TNR_DRAIN) != TNR_OK)
     bench_die_of_error("cannot close the runtime");
   gate_destroy(stage->gate);

@@ -6,6 +6,7 @@
 #include <tenor/runtime.h>
 
 #include "command.h"
+#include "watch.h"
 
 static const struct {
   const char *name, *summary;
@@ -14,6 +15,7 @@ static const struct {
     {"run", "run an ONNX model over the rows of input files", command_run},
     {"devices", "list the kinds of devices that there are", command_devices},
     {"bench", "measure what the runtime costs, beside direct calls of oneDNN", command_bench},
+    {"trace", "record what a program does with tenor, and see where its time goes", command_trace},
 };
 
 enum { COMMANDS = sizeof commands / sizeof *commands };
@@ -30,6 +32,7 @@ static void print_help(FILE *to) {
         "  -h, --help     show this help; 'tenor COMMAND --help' shows that of a command\n"
         "  -V, --version  show the version\n"
         "\n"
+        "Signal SIGUSR1: prints every op in flight on standard error, and goes on.\n"
         "Exit status: 0 when all went well, 1 after a failure, 2 for arguments that make no\n"
         "sense; the reason is one sentence on standard error.\n",
         to);
@@ -59,6 +62,7 @@ int main(int argc, char **argv) {
   static const struct option options[] = {
       {"help", no_argument, NULL, 'h'}, {"version", no_argument, NULL, 'V'}, {0}};
   static char name[] = "tenor";
+  watch_prepare();
   if (argc > 0)
     argv[0] = name; /* what getopt's sentences begin with */
   switch (getopt_long(argc, argv, "+hV", options, NULL)) {

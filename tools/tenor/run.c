@@ -8,6 +8,7 @@
 #include "pass.h"
 #include "run_options.h"
 #include "score.h"
+#include "watch.h"
 
 enum { DEFAULT_BATCH = 64 };
 
@@ -28,6 +29,7 @@ struct run {
 };
 
 static void finish(struct run *run) {
+  watch_end();
   gather_finish(&run->gather);
   for (int i = 0; run->stations && i < run->options.devices.count; i++)
     station_finish(&run->stations[i]);
@@ -173,6 +175,7 @@ static tnr_status open_devices(struct run *run, tnr_fault *fault) {
                               run->devices, fault);
   if (status != TNR_OK)
     return status;
+  watch_begin(run->runtime);
   run->stations = calloc((size_t)options->devices.count, sizeof(*run->stations));
   if (!run->stations)
     return tnr_fail(fault, TNR_ENOMEM, "no memory for %d devices", options->devices.count);

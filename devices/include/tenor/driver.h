@@ -27,6 +27,16 @@ typedef struct tnr_program {
                             tnr_derived_list *const *derived, void *const *out, tnr_fault *fault);
 } tnr_program;
 
+/* The time of one device in a runtime that has a virtual clock: no real time passes while the
+ * device is at work. In ns from the runtime's start; called by whoever does the device's work. */
+typedef struct tnr_clock {
+  int64_t (*now)(struct tnr_clock *clock);
+
+  /* Returns at once. For the device it is `ns` from now on; for everybody else the op that is
+   * running, and what comes behind it, ends then. */
+  void (*sleep_until)(struct tnr_clock *clock, int64_t ns);
+} tnr_clock;
+
 /* What every device is told when it opens. Immutable. */
 typedef struct tnr_device_info {
   const char *name;   /* "sim:2" */
@@ -34,6 +44,7 @@ typedef struct tnr_device_info {
   int threads;        /* how many threads kernels of this device may use, its worker included */
   bool pin;           /* the user asks that the device's threads stay on one CPU each */
   const void *config; /* the driver's own configuration, from tnr_device_config; may be NULL */
+  tnr_clock *clock;   /* the device's virtual clock; NULL: real time. Lives as long as the device */
 } tnr_device_info;
 
 /* All functions get the `state` that open gave. Strings and the struct itself must outlive every
@@ -55,8 +66,11 @@ typedef struct tnr_driver {
   void (*close)(void *state);
 
   /* Optional (default: nothing). On the worker thread, before its first program: pinning, thread
-   * counts of kernel libraries, … */
+   * counts of kernel libraries, … and on the same thread, after its last one. A runtime without
+   * threads borrows one of the program's: then they are called again and again, around some of the
+   * device's work, and worker_stop has to give the thread its settings back. */
   void (*worker_start)(void *state);
+  void (*worker_stop)(void *state);
 
   /* Mandatory. On the worker thread. TNR_EUNSUPPORTED with a sentence when the device cannot do it.
    * tnr_kernel_program below suffices where plain C kernels can reach the memory. */

@@ -25,7 +25,10 @@ TNR_API tnr_mailbox *tnr_mailbox_create(tnr_runtime *runtime) TNR_MUST_USE;
  * is built on them; not to be read, written or closed. It is readable as long as something waits,
  * and not otherwise; what completes while the dispatcher is in one turn makes it readable once, at
  * the turn's end. Each time that a dispatch leaves something behind is an edge of its own. The
- * descriptor lives as long as the mailbox. -1 for NULL. */
+ * descriptor lives as long as the mailbox. -1 for NULL.
+ * In a runtime without threads (tnr_mode) it is readable, too, as long as there is something that
+ * nobody does: an event loop that dispatches whenever it is readable is all that such a runtime
+ * needs. Where other threads use the runtime as well, one of them may be quicker. */
 TNR_API int tnr_mailbox_fd(const tnr_mailbox *mailbox);
 
 /* How much one call may run. Zero: no such limit. */
@@ -38,10 +41,14 @@ typedef struct tnr_mailbox_limits {
  * moment, the oldest first, within the limits; what comes meanwhile, also from these callbacks,
  * waits for the next call. Returns how many callbacks ran; never waits for one. -1 with tnr_error()
  * for NULL.
- * Any thread. Several threads may dispatch one mailbox at once: each callback runs on one of them.
- * A callback may dispatch the mailbox that it came from, and then runs what waits behind it. It may
- * block for whatever other threads bring about; what only a later callback from this mailbox would
- * bring about (a promise that it fulfils, say) never comes, unless the callback dispatches. */
+ * In a runtime without threads this call first does what there is to do in it, as those that wait
+ * do, until nothing is left or the limits are reached; kernels and callbacks on the dispatcher run
+ * in here, then. A kernel that has begun is not interrupted; `max_ns` counts on the runtime's
+ * clock. Any thread. Several threads may dispatch one mailbox at once: each callback runs on one of
+ * them. A callback may dispatch the mailbox that it came from, and then runs what waits behind it.
+ * It may block for whatever other threads bring about; what only a later callback from this mailbox
+ * would bring about (a promise that it fulfils, say) never comes, unless the callback dispatches.
+ */
 #define tnr_mailbox_dispatch(mailbox, ...)                                                         \
   tnr_mailbox_dispatch_within(mailbox, TNR_ATTRS(tnr_mailbox_limits, __VA_ARGS__))
 

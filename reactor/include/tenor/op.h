@@ -60,6 +60,10 @@ typedef struct tnr_op_def {
   tnr_status (*shard)(const tnr_op_call *call, const int *in_dims, const tnr_desc *out,
                       int out_count, int *out_dims, tnr_fault *fault);
 
+  /* Optional (default: nothing). The attributes as a short text, such as "dim = 1, parts = 2", for
+   * people who look at a recording: at most `size` bytes with the final 0. */
+  void (*describe)(const void *attrs, char *out, size_t size);
+
   /* Optional. True when output 0 has the very bytes of input 0 under another shape: nothing runs,
    * storage is shared. */
   bool alias;

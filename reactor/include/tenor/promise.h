@@ -36,7 +36,8 @@ TNR_API tnr_future *tnr_promise_future(tnr_promise *promise) TNR_MUST_USE;
 
 /* tnr_promise_fulfil(promise, tensor): the future is created now, and complete when the tensor's
  * data is, which may still be on its way, or fail. The tensor stays the caller's. TNR_EINVAL when
- * the promise has been fulfilled or failed before (TNR_ECLOSED: by the end of its runtime);
+ * the promise has been fulfilled or failed before (TNR_ECLOSED: by the end of its runtime;
+ * TNR_ECANCELED: its future has been cancelled);
  * TNR_EDEVICE, TNR_ESHAPE, TNR_EDTYPE when the tensor is not what was promised, or of another
  * runtime: the promise stays open. Never blocks. */
 #define tnr_promise_fulfil(promise, tensor) tnr_promise_fulfil_at(TNR_HERE, promise, tensor)

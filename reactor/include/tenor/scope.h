@@ -37,13 +37,15 @@ TNR_API tnr_tuple *tnr_keep_tuple(tnr_tuple *handle);
 TNR_API tnr_future *tnr_keep_future(tnr_future *handle);
 TNR_API tnr_future_tuple *tnr_keep_future_tuple(tnr_future_tuple *handle);
 TNR_API tnr_promise *tnr_keep_promise(tnr_promise *handle);
+TNR_API tnr_group *tnr_keep_group(tnr_group *handle);
 #define tnr_keep(x)                                                                                \
   _Generic((x), tnr_tensor *                                                                       \
            : tnr_keep_tensor, tnr_tuple *                                                          \
            : tnr_keep_tuple, tnr_future *                                                          \
            : tnr_keep_future, tnr_future_tuple *                                                   \
            : tnr_keep_future_tuple, tnr_promise *                                                  \
-           : tnr_keep_promise, tnr_value                                                           \
+           : tnr_keep_promise, tnr_group *                                                         \
+           : tnr_keep_group, tnr_value                                                             \
            : tnr_keep_value)(x)
 #endif
 #endif

@@ -13,6 +13,9 @@ extern "C" {
 typedef struct tnr_future tnr_future;
 typedef struct tnr_future_tuple tnr_future_tuple;
 
+/* Ops that belong together: see request.h. Counted; any thread. */
+typedef struct tnr_group tnr_group;
+
 typedef enum tnr_value_kind {
   TNR_VALUE_NONE = 0, /* NULL: a call that failed */
   TNR_VALUE_TENSOR,
@@ -51,8 +54,8 @@ TNR_API const tnr_mesh *tnr_value_mesh(tnr_value value);
 /* Takes another reference and returns the handle; NULL is fine. Any thread. */
 TNR_API void *tnr_retain(void *handle);
 
-/* Gives one reference back: tensors, tuples, futures, future tuples, promises, errors. NULL is
- * fine. Any thread. Never waits: an op whose future is given up still runs. */
+/* Gives one reference back: tensors, tuples, futures, future tuples, promises, groups, errors. NULL
+ * is fine. Any thread. Never waits: an op whose future is given up still runs. */
 TNR_API void tnr_release(void *handle);
 
 #ifdef __cplusplus

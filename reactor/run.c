@@ -1,0 +1,332 @@
+/* What a worker does with an op: one run of one of its parts. */
+#include "op.h"
+
+#include <assert.h>
+#include <sched.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include "movement.h"
+#include "operands.h"
+#include "record.h"
+#include "runtime.h"
+#include "thread.h"
+
+/* ---- wait; where the user asked for it ---- */
+
+static bool is_running(tnr_op *op) {
+  /* acquire: pairs with the release in tnr_op_run; outputs and error are then visible */
+  return atomic_load_explicit(&op->parts_running, memory_order_acquire) > 0;
+}
+
+/* It was launched before the op that waits for it, and so was all that it needs: it will run.
+ * Signals are held back at first: the dispatcher would only take a CPU from the other worker. */
+static void wait_for_op(tnr_worker *worker, tnr_op *op) {
+  enum { PATIENCE = 25, ROUNDS = 4 };
+  const struct timespec nap = {0, 20000}; /* 20 µs */
+  for (int i = 0; i < ROUNDS * worker->looks && is_running(op); i++)
+    tnr_cpu_relax();
+  if (!is_running(op))
+    return;
+  int64_t end = tnr_now_ns() + PATIENCE * worker->spin_ns;
+  tnr_worker_flush(worker);
+  while (is_running(op)) {
+    if (tnr_now_ns() < end)
+      sched_yield();
+    else
+      nanosleep(&nap, NULL);
+  }
+}
+
+static void wait_for_others(tnr_worker *worker, const tnr_op *op) {
+  for (uint32_t i = 0; i < op->in_count; i++) {
+    tnr_object *handle = op->in[i].handle;
+    if (handle->class == &tnr_tensor_class)
+      continue;
+    tnr_future *source = tnr_future_source((tnr_future *)handle);
+    if (tnr_future_is_op(source) && tnr_op_of(source)->exec != op->exec &&
+        is_running(tnr_op_of(source)))
+      wait_for_op(worker, tnr_op_of(source));
+  }
+}
+
+/* ---- create; also the thread of a plain call ---- */
+
+static tnr_status output_new(const tnr_op *op, const tnr_plan *plan, int index,
+                             tnr_tensor *const *in, tnr_tensor **out, tnr_fault *fault) {
+  if (op->def->alias)
+    return tnr_tensor_alias(in[0], plan->out_dims[index], &plan->out[index], out, fault);
+  tnr_status status = tnr_tensor_new_sized(in[0]->mesh, plan->out_dims[index], &plan->out[index],
+                                           plan->out_bytes[index], out, fault);
+  for (int i = 0; status == TNR_OK && i < (*out)->mesh->count; i++)
+    (*out)->parts[i]->producer = (void *)op;
+  return status;
+}
+
+static tnr_status one_output(tnr_op *op, const tnr_plan *plan, tnr_tensor *const *in,
+                             tnr_object **out, tnr_fault *fault) {
+  tnr_tensor *made;
+  tnr_status status = output_new(op, plan, 0, in, &made, fault);
+  if (status == TNR_OK)
+    *out = &made->object;
+  return status;
+}
+
+static tnr_status tuple_of(tnr_op *op, tnr_tensor *const *tensors, int count, tnr_object **out,
+                           tnr_fault *fault) {
+  tnr_tuple *tuple = tnr_tuple_new(&op->future.runtime->machine, tensors, count);
+  if (!tuple)
+    return tnr_fail(fault, TNR_ENOMEM, "out of memory for a tuple of %d", count);
+  *out = &tuple->object;
+  return TNR_OK;
+}
+
+static tnr_status tuple_output(tnr_op *op, const tnr_plan *plan, tnr_tensor *const *in,
+                               tnr_object **out, tnr_fault *fault) {
+  enum { FEW = 8 };
+  tnr_tensor *few[FEW] = {0}, **made = few;
+  if (plan->out_count > FEW && !(made = malloc((size_t)plan->out_count * sizeof *made)))
+    return tnr_fail(fault, TNR_ENOMEM, "out of memory for %d outputs", plan->out_count);
+  tnr_status status = TNR_OK;
+  int count = 0;
+  while (count < plan->out_count &&
+         (status = output_new(op, plan, count, in, &made[count], fault)) == TNR_OK)
+    count++;
+  if (status == TNR_OK)
+    status = tuple_of(op, made, count, out, fault);
+  while (status != TNR_OK && count > 0)
+    tnr_object_release(&made[--count]->object);
+  if (made != few)
+    free(made);
+  return status;
+}
+
+static tnr_status outputs_new(tnr_op *op, const tnr_plan *plan, tnr_tensor *const *in,
+                              tnr_object **out, tnr_fault *fault) {
+  return op->future.tuple ? tuple_output(op, plan, in, out, fault)
+                          : one_output(op, plan, in, out, fault);
+}
+
+static tnr_status create_movement(tnr_op *op, tnr_operands *in, tnr_object **out,
+                                  tnr_fault *fault) {
+  tnr_tensor *made;
+  tnr_status status = tnr_movement_create(op, in->tensors[0], &made, fault);
+  if (status != TNR_OK)
+    return status;
+  for (int i = 0; i < made->mesh->count; i++)
+    made->parts[i]->producer = op;
+  *out = &made->object;
+  return TNR_OK;
+}
+
+/* What uses them later can tell in a recording where they came from. */
+static void number_outputs(const tnr_op *op, tnr_object *result) {
+  if (!op->future.numbered)
+    return;
+  *tnr_object_number(result) = tnr_op_number(op);
+  const tnr_tuple *tuple = (const tnr_tuple *)result;
+  for (int i = 0; op->future.tuple && i < tuple->count; i++)
+    tuple->tensors[i]->number = tnr_op_number(op);
+}
+
+/* `plan` is NULL for movements. True when the dispatcher has to be told. */
+static bool create(tnr_op *op, const tnr_plan *plan, tnr_operands *in) {
+  tnr_fault fault;
+  tnr_object *result = NULL;
+  tnr_status status = plan ? outputs_new(op, plan, in->tensors, &result, &fault)
+                           : create_movement(op, in, &result, &fault);
+  if (status != TNR_OK) {
+    tnr_op_fail(op, &fault);
+    return false;
+  }
+  const tnr_mesh *mesh = plan ? in->tensors[0]->mesh : ((tnr_tensor *)result)->mesh;
+  number_outputs(op, result);
+  return tnr_future_create(&op->future, result, mesh);
+}
+
+tnr_status tnr_op_create_now(tnr_op *op) {
+  uint64_t since = tnr_record_plain(op);
+  tnr_operands in;
+  tnr_fault fault;
+  tnr_plan *plan = NULL;
+  tnr_status status = TNR_OK;
+  if (!tnr_operands_init(op, &in))
+    return TNR_EKERNEL;
+  if (!tnr_movement_is(op->def)) {
+    status = tnr_operands_check_devices(&in, &fault);
+    if (status == TNR_OK)
+      status = tnr_plan_new(op->def, tnr_op_attrs(op), in.tensors, in.count, &plan, &fault);
+  }
+  if (status == TNR_OK)
+    (void)create(op, plan, &in);
+  else
+    tnr_op_fail(op, &fault);
+  tnr_plan_destroy(plan);
+  tnr_operands_finish(&in);
+  tnr_record_create(op, since);
+  return tnr_op_has_failed(op) ? TNR_EINVAL : TNR_OK;
+}
+
+/* Where an op has several parts, the first of them creates for all. */
+static void create_once(tnr_worker *worker, tnr_op_item item, const tnr_plan *plan,
+                        tnr_operands *in) {
+  tnr_op *op = tnr_op_item_op(item);
+  bool tell = false;
+  if (item & TNR_ITEM_PART)
+    tnr_spin_lock(&op->creating);
+  if (tnr_future_get_state(&op->future) < TNR_FUTURE_CREATED && !tnr_op_has_failed(op))
+    tell = create(op, plan, in);
+  if (item & TNR_ITEM_PART)
+    tnr_spin_unlock(&op->creating);
+  if (tell) {
+    tnr_worker_give_back(worker, (void *)(item | TNR_ITEM_CREATED));
+    tnr_worker_flush(worker);
+  }
+}
+
+/* ---- execute ---- */
+
+/* Where the arrays of one run's operands lie: few on the stack. */
+typedef struct run_room {
+  const void *in[TNR_OPERANDS_FEW];
+  tnr_derived_list *derived[TNR_OPERANDS_FEW];
+  void *out[TNR_OPERANDS_FEW];
+  void *block; /* for more: one block with all three */
+} run_room;
+
+typedef struct run_arrays {
+  const void **in;
+  tnr_derived_list **derived;
+  void **out;
+} run_arrays;
+
+static bool find_room(run_room *room, const tnr_plan *plan, run_arrays *arrays) {
+  room->block = NULL;
+  *arrays = (run_arrays){room->in, room->derived, room->out};
+  if (plan->in_count <= TNR_OPERANDS_FEW && plan->out_count <= TNR_OPERANDS_FEW)
+    return true;
+  room->block = malloc((2 * (size_t)plan->in_count + (size_t)plan->out_count) * sizeof(void *));
+  arrays->in = room->block;
+  if (!room->block)
+    return false;
+  arrays->derived = (tnr_derived_list **)(arrays->in + plan->in_count);
+  arrays->out = (void **)(arrays->derived + plan->in_count);
+  return true;
+}
+
+static tnr_status run_program(tnr_lane *lane, tnr_op *op, int piece, tnr_plan *plan,
+                              tnr_operands *in, tnr_fault *fault) {
+  run_room room;
+  run_arrays arrays;
+  if (!find_room(&room, plan, &arrays))
+    return tnr_fail(fault, TNR_ENOMEM, "out of memory for %d operands",
+                    plan->in_count + plan->out_count);
+  for (int i = 0; i < plan->in_count; i++) {
+    tnr_storage *storage = in->tensors[i]->parts[piece];
+    arrays.in[i] = storage->data;
+    arrays.derived[i] = storage->keeps ? &storage->derived : NULL;
+  }
+  for (int i = 0; i < plan->out_count; i++)
+    arrays.out[i] = tnr_op_output(op, i)->parts[piece]->data;
+  tnr_plan_operands operands = {arrays.in, arrays.derived, arrays.out};
+  tnr_status status = tnr_plan_run(&lane->plans, plan, &operands, fault);
+  if (room.block)
+    free(room.block);
+  return status;
+}
+
+/* True when what follows may be slow, or was: signals are not held back around it. */
+static bool execute(tnr_lane *lane, tnr_op_item item, tnr_plan *plan, tnr_operands *in) {
+  tnr_op *op = tnr_op_item_op(item);
+  tnr_fault fault;
+  tnr_status status = TNR_OK;
+  if (op->def->alias)
+    return false;
+  bool slow = plan ? !plan->quick : !tnr_movement_is_quick(lane->device, in->tensors[0]);
+  if (slow)
+    tnr_worker_flush(&lane->device->worker);
+  if (plan) {
+    tnr_record_execute(lane, item, plan, slow);
+    status = run_program(lane, op, tnr_op_item_piece(item), plan, in, &fault);
+  } else {
+    tnr_record_move(lane, item, in->tensors[0], slow);
+    tnr_movement_run(lane->device, in->tensors[0], (tnr_tensor *)op->future.result,
+                     tnr_op_item_piece(item));
+  }
+  if (status != TNR_OK)
+    tnr_op_fail(op, &fault);
+  return slow;
+}
+
+static tnr_status get_plan(tnr_lane *lane, tnr_op *op, tnr_operands *in, tnr_plan **plan,
+                           tnr_fault *fault) {
+  *plan = NULL;
+  if (tnr_movement_is(op->def))
+    return TNR_OK;
+  tnr_status status = tnr_operands_check_devices(in, fault);
+  if (status != TNR_OK)
+    return status;
+  return tnr_plan_get(&lane->plans, op->def, tnr_op_attrs(op), in->tensors, in->count, plan, fault);
+}
+
+static bool create_and_execute(tnr_lane *lane, tnr_op_item item) {
+  tnr_op *op = tnr_op_item_op(item);
+  tnr_operands in;
+  tnr_fault fault;
+  tnr_plan *plan;
+  bool slow = false;
+  if (!tnr_operands_init(op, &in))
+    return false;
+  if (get_plan(lane, op, &in, &plan, &fault) != TNR_OK) {
+    tnr_op_fail(op, &fault);
+  } else {
+    create_once(&lane->device->worker, item, plan, &in);
+    if (!tnr_op_has_failed(op))
+      slow = execute(lane, item, plan, &in);
+  }
+  tnr_operands_finish(&in);
+  return slow;
+}
+
+/* Ops behind this one in the queue must see at once that their input will not come. Those of a
+ * withdrawn op are the dispatcher's business. */
+static void fail_outputs(tnr_op *op, int piece) {
+  if (tnr_future_get_state(&op->future) != TNR_FUTURE_CREATED)
+    return;
+  for (int i = 0; i < tnr_op_output_count(op); i++) {
+    tnr_storage *storage = tnr_op_output(op, i)->parts[piece];
+    if (!op->def->alias && tnr_storage_get_state(storage) == TNR_STORAGE_PENDING)
+      tnr_storage_finish(storage, tnr_error_object(op->future.error));
+  }
+}
+
+void tnr_op_run(tnr_lane *lane, tnr_op_item item) {
+  enum { AHEAD = 3 };
+  tnr_worker *worker = &lane->device->worker;
+  tnr_runtime *runtime = lane->device->machine->runtime;
+  tnr_op *op = tnr_op_item_op(item);
+  bool slow = false;
+  assert(tnr_thread_here()->worker_of == runtime);
+  tnr_op_item_prefetch(tnr_ring_peek(&worker->queues[op->future.level], AHEAD));
+  /* acquire: pairs with the release where it is set; `aborted` is then visible */
+  if (atomic_load_explicit(&runtime->abort, memory_order_acquire))
+    tnr_future_set_error(&op->future, runtime->aborted);
+  if (runtime->worker_waits)
+    wait_for_others(worker, op);
+  tnr_record_take_up(lane);
+  if (op->future.has_terms && !tnr_op_has_failed(op))
+    tnr_terms_started(tnr_op_terms(op));
+  if (!tnr_op_has_failed(op))
+    slow = create_and_execute(lane, item);
+  if (tnr_op_has_failed(op))
+    fail_outputs(op, tnr_op_item_piece(item));
+  if (runtime->worker_waits) /* release: pairs with the acquire in is_running */
+    atomic_fetch_sub_explicit(&op->parts_running, 1, memory_order_release);
+
+  /* ---- signal ---- */
+  tnr_record_ran(lane, item);
+  tnr_count(&lane->device->items_done);
+  tnr_worker_give_back(worker, (void *)item);
+  if (slow)
+    tnr_worker_flush(worker);
+}

@@ -1,0 +1,486 @@
+/* What the dispatcher does with an op, stage by stage. */
+#include "op.h"
+
+#include <assert.h>
+
+#include "cancel.h"
+#include "dispatcher.h"
+#include "error.h"
+#include "movement.h"
+#include "operands.h"
+#include "record.h"
+#include "runtime.h"
+
+/* ---- resolve ---- */
+
+static void on_done(evutil_socket_t fd, short what, void *op);
+
+/* Near enough. */
+static int64_t now(const tnr_runtime *runtime) {
+  return runtime->mode == TNR_DETERMINISTIC ? tnr_machine_now(&runtime->machine)
+                                            : runtime->inbox.taken_when;
+}
+
+/* With neither descriptor nor time limit the event pends until event_active, and costs no entry in
+ * any list of the base. */
+static void register_completion(tnr_op *op) {
+  tnr_runtime *runtime = op->future.runtime;
+  (void)event_assign(&op->done, runtime->base, -1, 0, on_done, op);
+  (void)event_add(&op->done, NULL);
+  op->done.ev_timeout.tv_sec =
+      now(runtime); /* it has no time limit, and so no use for this field */
+  if (op->future.level != TNR_LEVEL_NORMAL)
+    (void)event_priority_set(&op->done, op->future.level);
+}
+
+int64_t tnr_op_since(tnr_op *op) {
+  return op->future.has_terms ? tnr_op_terms(op)->since : op->done.ev_timeout.tv_sec;
+}
+
+tnr_op *tnr_op_of_event(const struct event *event) {
+  return event_get_callback(event) == on_done ? event_get_callback_arg(event) : NULL;
+}
+
+static void push_ready(tnr_op *op) {
+  tnr_runtime *runtime = op->future.runtime;
+  op->part.next = NULL;
+  *(runtime->ready_first ? &runtime->ready_last->next : &runtime->ready_first) = &op->part;
+  runtime->ready_last = &op->part;
+}
+
+/* Until when an op has to wait for one that makes an input; what a promise was fulfilled with may
+ * still be in the inbox. */
+static tnr_waits_for until(const tnr_op *op, const tnr_op *producer, bool worker_waits) {
+  bool queued = producer->future.resolved && producer->exec &&
+                (producer->exec == op->exec || worker_waits) &&
+                producer->future.level == op->future.level;
+  return queued ? TNR_UNTIL_LAUNCHED : TNR_UNTIL_COMPLETE;
+}
+
+/* What an input needs is made by `producer`, or was. */
+static bool awaits_producer(tnr_op *op, tnr_op_input *input, tnr_op *producer, bool worker_waits) {
+  return tnr_future_add_waiter(&producer->future, &input->waiter,
+                               until(op, producer, worker_waits));
+}
+
+static bool awaits_tensor(tnr_op *op, tnr_op_input *input, const tnr_tensor *tensor) {
+  tnr_op *producer = tensor->parts[0]->producer;
+  return producer && awaits_producer(op, input, producer, false);
+}
+
+static bool awaits_result(tnr_op *op, tnr_op_input *input, tnr_future *future) {
+  tnr_error *error;
+  tnr_object *result = tnr_future_get_result(future, &error);
+  if (!result)
+    return false;
+  if (result->class == &tnr_tensor_class)
+    return awaits_tensor(op, input, (tnr_tensor *)result);
+  const tnr_tuple *tuple = (tnr_tuple *)result;
+  for (int i = 0; i < tuple->count; i++)
+    if (awaits_tensor(op, input, tuple->tensors[i]))
+      return true;
+  return false;
+}
+
+/* Registers the input with the first thing that it still has to wait for; false when there is none.
+ */
+static bool awaits(tnr_op *op, tnr_op_input *input) {
+  if (input->handle->class == &tnr_tensor_class)
+    return op->exec && awaits_tensor(op, input, (tnr_tensor *)input->handle);
+  tnr_future *future = (tnr_future *)input->handle, *source = tnr_future_source(future);
+  if (tnr_future_get_state(source) == TNR_FUTURE_COMPLETE) {
+    if (source->error || future->error)
+      (void)tnr_op_inherits_end(op, input->handle);
+    return false;
+  }
+  if (tnr_future_is_op(source) && op->exec)
+    return awaits_producer(op, input, tnr_op_of(source), op->future.runtime->worker_waits);
+  if (tnr_future_add_waiter(source, &input->waiter, TNR_UNTIL_CREATED))
+    return true;
+  return op->exec && awaits_result(op, input, future);
+}
+
+static tnr_future *awaited_producer(const tnr_op *op, tnr_op *producer) {
+  if (!producer || !op->exec || tnr_future_get_state(&producer->future) == TNR_FUTURE_COMPLETE)
+    return NULL;
+  bool launched = until(op, producer, op->future.runtime->worker_waits) == TNR_UNTIL_LAUNCHED &&
+                  producer->future.launched;
+  return launched ? NULL : &producer->future;
+}
+
+static tnr_future *awaited_of_result(const tnr_op *op, const tnr_object *result) {
+  if (!result)
+    return NULL;
+  if (result->class == &tnr_tensor_class)
+    return awaited_producer(op, ((const tnr_tensor *)result)->parts[0]->producer);
+  const tnr_tuple *tuple = (const tnr_tuple *)result;
+  tnr_future *awaited = NULL;
+  for (int i = 0; i < tuple->count && !awaited; i++)
+    awaited = awaited_of_result(op, &tuple->tensors[i]->object);
+  return awaited;
+}
+
+tnr_future *tnr_op_awaits(tnr_op *op, uint32_t input) {
+  tnr_error *error;
+  tnr_object *handle = op->in[input].handle;
+  if (handle->class == &tnr_tensor_class)
+    return awaited_of_result(op, handle);
+  tnr_future *source = tnr_future_source((tnr_future *)handle);
+  if (tnr_future_is_op(source) && op->exec)
+    return awaited_producer(op, tnr_op_of(source));
+  if (tnr_future_get_state(source) < TNR_FUTURE_CREATED)
+    return source;
+  return awaited_of_result(op, tnr_future_get_result((tnr_future *)handle, &error));
+}
+
+/* One more is missing than there is, so that the op is not ready before all inputs are looked at.
+ */
+static void await_inputs(tnr_op *op) {
+  op->missing = 1;
+  for (uint32_t i = 0; i < op->in_count; i++)
+    op->missing += awaits(op, &op->in[i]);
+}
+
+static tnr_status open_epochs(tnr_op *op) {
+  const tnr_mesh *mesh = op->exec;
+  if (mesh->count > 1) {
+    size_t bytes = (size_t)mesh->count * sizeof *op->parts;
+    op->parts = tnr_pool_alloc(&op->future.runtime->machine.objects, bytes);
+    if (!op->parts)
+      return TNR_ENOMEM;
+  } else {
+    op->parts = &op->part;
+  }
+  tnr_epoch *nowhere = op->part.epoch;
+  for (int i = 0; i < mesh->count; i++) {
+    tnr_epoch *epoch = nowhere ? nowhere : tnr_lane_of(mesh->devices[i])->newest;
+    op->parts[i] = (tnr_op_part){.op = op, .epoch = epoch};
+    epoch->open++;
+  }
+  if (nowhere)
+    nowhere->open--;
+  return TNR_OK;
+}
+
+/* Who synchronizes any device from now on waits for it: it may come to be there. */
+static void open_epoch_nowhere(tnr_op *op) {
+  op->part.epoch = op->future.runtime->nowhere.newest;
+  op->part.epoch->open++;
+}
+
+static void close_epochs(tnr_op *op) {
+  tnr_op_part *parts = op->parts ? op->parts : &op->part;
+  int count = op->parts ? op->exec->count : 1;
+  for (int i = 0; i < count; i++)
+    if (parts[i].epoch) {
+      parts[i].epoch->open--;
+      parts[i].epoch = NULL;
+    }
+}
+
+static void place(tnr_op *op) {
+  tnr_fault fault;
+  if (open_epochs(op) == TNR_OK)
+    return;
+  tnr_fail(&fault, TNR_ENOMEM, "out of memory for an op on %d devices", op->exec->count);
+  tnr_op_fail(op, &fault);
+}
+
+/* All inputs that had to be there for it are: where will the op run? */
+static void place_late(tnr_op *op) {
+  tnr_fault fault;
+  op->exec = tnr_movement_is(op->def) ? tnr_movement_exec(op) : tnr_op_known_mesh(op);
+  if (op->exec) {
+    place(op);
+    await_inputs(op);
+    op->missing--;
+  } else if (!tnr_op_has_failed(op)) {
+    if (tnr_operands_failed(op))
+      return;
+    tnr_fail(&fault, TNR_EDEVICE,
+             "all inputs live on the host; move them to a device with tnr_to_device");
+    tnr_op_fail(op, &fault);
+  }
+}
+
+static void come_home(tnr_op *op);
+
+static void one_less(tnr_op *op) {
+  if (--op->missing > 0)
+    return;
+  if (op->stage == TNR_OP_WITHDRAWN) {
+    come_home(op);
+    return;
+  }
+  if (!op->exec)
+    place_late(op);
+  if (op->missing == 0)
+    push_ready(op);
+}
+
+/* One input has failed already, and the others need not be waited for. */
+static void end_at_once(tnr_op *op) {
+  if (tnr_is_cancellation(op->future.runtime, op->future.error))
+    tnr_op_withdraw(op, op->future.error);
+}
+
+static void withdraw_with(tnr_op *op, tnr_error *error) {
+  if (!error)
+    return;
+  tnr_op_withdraw(op, error);
+  tnr_object_release(tnr_error_object(error));
+}
+
+static void arrive_under_terms(tnr_op *op) {
+  withdraw_with(op, tnr_terms_arrive(tnr_op_terms(op), &op->done));
+}
+
+void tnr_op_resolve(tnr_op *op) {
+  tnr_runtime *runtime = op->future.runtime;
+  assert(tnr_on_dispatcher(runtime));
+  tnr_count(&runtime->submitted);
+  runtime->in_flight++;
+  register_completion(op);
+  op->part = (tnr_op_part){.op = op};
+  op->parts = NULL;
+  op->exec = tnr_movement_is(op->def) ? tnr_movement_exec(op) : tnr_future_get_mesh(&op->future);
+  op->parts_left = 0;
+  atomic_init(&op->parts_running, 0);
+  op->creating = (tnr_spin){false};
+  op->stage = TNR_OP_WAITING;
+  op->future.resolved = true;
+  if (!op->exec || tnr_movement_is(op->def)) /* a copy belongs to where it comes from, too */
+    open_epoch_nowhere(op);
+  if (op->exec)
+    place(op);
+  await_inputs(op);
+  tnr_record_resolve(op);
+  one_less(op);
+  if (tnr_op_has_failed(op))
+    end_at_once(op);
+  if (op->future.has_terms)
+    arrive_under_terms(op);
+}
+
+void tnr_op_input_ready(tnr_waiter *waiter) {
+  tnr_op *op = tnr_op_of_waiter(waiter);
+  if (!awaits(op, (tnr_op_input *)waiter))
+    one_less(op);
+}
+
+/* ---- launch ---- */
+
+static void end(tnr_op *op) {
+  if (op->stage == TNR_OP_WITHDRAWN) {
+    come_home(op);
+    return;
+  }
+  assert(op->stage == TNR_OP_WAITING || op->stage == TNR_OP_LAUNCHED);
+  op->stage = TNR_OP_ENDED;
+  event_active(&op->done, EV_TIMEOUT, 1);
+}
+
+static void launch(tnr_op *op) {
+  tnr_runtime *runtime = op->future.runtime;
+  assert(tnr_on_dispatcher(runtime) && op->stage == TNR_OP_WAITING);
+  /* acquire: pairs with the release where it is set; `aborted` is then visible */
+  if (atomic_load_explicit(&runtime->abort, memory_order_acquire) && !tnr_op_has_failed(op))
+    tnr_future_set_error(&op->future, runtime->aborted);
+  if (!op->parts || tnr_op_has_failed(op)) {
+    end(op);
+    return;
+  }
+  op->stage = TNR_OP_LAUNCHED;
+  tnr_record_launch(op);
+  op->parts_left = (uint8_t)op->exec->count;
+  /* relaxed: whoever looks has seen a later launch, published after this */
+  atomic_store_explicit(&op->parts_running, op->parts_left, memory_order_relaxed);
+  if (op->future.has_terms)
+    tnr_terms_launched(tnr_op_terms(op));
+  for (int i = 0; i < op->exec->count; i++)
+    tnr_lane_push(tnr_lane_of(op->exec->devices[i]), (tnr_level)op->future.level, &op->parts[i]);
+  tnr_future_tell_launched(&op->future);
+}
+
+void tnr_op_launch_next(tnr_runtime *runtime) {
+  tnr_op_part *part = runtime->ready_first;
+  runtime->ready_first = part->next;
+  launch(part->op);
+}
+
+void tnr_op_launch_ready(tnr_runtime *runtime) {
+  while (runtime->ready_first)
+    tnr_op_launch_next(runtime);
+}
+
+/* ---- complete ---- */
+
+void tnr_op_take_signal(tnr_lane *lane, tnr_op_item item) {
+  tnr_op *op = tnr_op_item_op(item);
+  if (item & TNR_ITEM_CREATED) {
+    tnr_future_tell_created(&op->future);
+    return;
+  }
+  tnr_lane_returned(lane, (tnr_level)op->future.level);
+  if (--op->parts_left > 0)
+    return;
+  tnr_tensor_prefetch(op->future.result);
+  end(op);
+}
+
+void tnr_op_never_ran(tnr_op_part *part) {
+  tnr_op *op = part->op;
+  if (!tnr_op_has_failed(op))
+    tnr_future_set_error(&op->future, op->future.runtime->aborted);
+  /* release: pairs with the acquire in is_running; a worker may wait for this very part */
+  atomic_fetch_sub_explicit(&op->parts_running, 1, memory_order_release);
+  if (--op->parts_left == 0)
+    end(op);
+}
+
+static void finish_outputs(tnr_op *op) {
+  tnr_error *error = op->future.error;
+  for (int i = 0; i < tnr_op_output_count(op); i++) {
+    tnr_tensor *tensor = tnr_op_output(op, i);
+    for (int p = 0; p < tensor->mesh->count; p++) {
+      tnr_storage *storage = tensor->parts[p];
+      if (storage->producer != op)
+        continue; /* an alias: somebody else's */
+      storage->producer = NULL;
+      if (tnr_storage_get_state(storage) == TNR_STORAGE_PENDING)
+        tnr_storage_finish(storage, error ? tnr_error_object(error) : NULL);
+    }
+  }
+}
+
+static void free_parts(tnr_op *op) {
+  if (op->parts && op->parts != &op->part)
+    tnr_pool_free(&op->future.runtime->machine.objects, op->parts,
+                  (size_t)op->exec->count * sizeof *op->parts);
+  op->parts = NULL;
+}
+
+void tnr_op_drop_inputs(tnr_runtime *runtime) {
+  tnr_object *dropped = runtime->dropped;
+  runtime->dropped = NULL;
+  if (dropped)
+    tnr_object_release_many(dropped, runtime->drops);
+}
+
+/* The end of the turn is soon enough for these. */
+static void drop_inputs_later(tnr_op *op) {
+  tnr_runtime *runtime = op->future.runtime;
+  for (uint32_t i = 0; i < op->in_count; i++) {
+    tnr_object *handle = op->in[i].handle;
+    op->in[i].handle = NULL;
+    if (handle != runtime->dropped) {
+      tnr_op_drop_inputs(runtime);
+      runtime->dropped = handle;
+      runtime->drops = 0;
+    }
+    runtime->drops++;
+  }
+}
+
+static void drop_given_up_inputs(tnr_op *op) {
+  for (uint32_t i = 0; i < op->in_count; i++) {
+    tnr_drop(op->in[i].handle);
+    op->in[i].handle = NULL;
+  }
+}
+
+static void drop_inputs(tnr_op *op) {
+  if (tnr_op_has_failed(op) && tnr_is_cancellation(op->future.runtime, op->future.error))
+    drop_given_up_inputs(op);
+  else
+    drop_inputs_later(op);
+}
+
+/* The future's moments pass, and what waits for them goes on. */
+static void settle(tnr_op *op) {
+  tnr_runtime *runtime = op->future.runtime;
+  tnr_count(&runtime->completed);
+  if (tnr_op_has_failed(op))
+    tnr_count(&runtime->failed);
+  tnr_record_complete(op);
+  if (tnr_latency_is_due(&runtime->latency))
+    tnr_latency_note(&runtime->latency, tnr_machine_now(&runtime->machine) - tnr_op_since(op));
+  if (op->future.has_terms)
+    tnr_terms_count_end(tnr_op_terms(op));
+  tnr_future_complete(&op->future);
+  if (op->future.has_terms)
+    tnr_terms_end(tnr_op_terms(op));
+}
+
+/* The op goes, but for its future. */
+static void leave(tnr_op *op) {
+  close_epochs(op);
+  free_parts(op);
+  drop_inputs(op);
+  op->future.runtime->in_flight--;
+  tnr_object_release(&op->future.object);
+}
+
+static void give_up_inputs(tnr_op *op) {
+  tnr_error *error = op->future.error;
+  if (tnr_is_cancellation(op->future.runtime, error))
+    for (uint32_t i = 0; i < op->in_count; i++)
+      tnr_give_up(op->in[i].handle, error);
+}
+
+static void complete(tnr_op *op) {
+  assert(tnr_on_dispatcher(op->future.runtime) && op->stage == TNR_OP_ENDED);
+  finish_outputs(op);
+  settle(op);
+  if (tnr_op_has_failed(op))
+    give_up_inputs(op);
+  leave(op);
+}
+
+/* ---- withdraw ---- */
+
+void tnr_op_withdraw(tnr_op *op, tnr_error *error) {
+  if (!tnr_op_may_be_withdrawn(op))
+    return;
+  tnr_future_set_error(&op->future, error);
+  if (!op->future.resolved)
+    return; /* a promise was fulfilled with what is still in the inbox */
+  if (op->stage == TNR_OP_WAITING && op->missing == 0)
+    return; /* it is ready, and ends instead of being launched */
+  op->future.runtime->sweep |= op->stage == TNR_OP_LAUNCHED;
+  op->stage = TNR_OP_WITHDRAWN;
+  event_active(&op->done, EV_TIMEOUT, 1);
+}
+
+/* A worker may be in it even now, and look at its inputs; so nothing goes before it is back. */
+static void complete_early(tnr_op *op) {
+  bool in_hand = op->parts_left > 0;
+  if (!in_hand || !tnr_future_end_early(&op->future))
+    finish_outputs(op);
+  settle(op);
+  if (!in_hand)
+    close_epochs(op);
+  give_up_inputs(op);
+  come_home(op);
+}
+
+/* What was abroad is back: the inputs' waiters from their chains, the parts from their queues. */
+static void come_home(tnr_op *op) {
+  if (op->missing > 0 || op->parts_left > 0 ||
+      tnr_future_get_state(&op->future) < TNR_FUTURE_COMPLETE)
+    return;
+  finish_outputs(op); /* that came to be meanwhile */
+  leave(op);
+}
+
+static void on_done(evutil_socket_t fd, short what, void *user) {
+  tnr_op *op = user;
+  (void)fd;
+  (void)what;
+  if (op->stage == TNR_OP_ENDED)
+    complete(op);
+  else if (op->stage == TNR_OP_WITHDRAWN)
+    complete_early(op);
+  else
+    withdraw_with(op, tnr_terms_expire(tnr_op_terms(op)));
+}

@@ -1,0 +1,11 @@
+/* Every reader and analysis over any bytes: for the fuzz tests. */
+#ifndef TENOR_TESTS_TRACE_FUZZ_H
+#define TENOR_TESTS_TRACE_FUZZ_H
+
+#include <stdbool.h>
+
+/* Reads the file and runs all that there is over it; what it finds is thrown away. True: it could
+ * be read. */
+bool trace_fuzz_file(const char *path);
+
+#endif

@@ -1,0 +1,30 @@
+/* Writes JSON piece by piece: what is written is in no memory. Texts may be any bytes. */
+#ifndef TENOR_TRACE_JSON_H
+#define TENOR_TRACE_JSON_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+
+struct json {
+  FILE *to;
+  bool follows; /* a comma comes before what is next */
+};
+
+/* `key`: NULL within arrays, and for the outermost. */
+void json_open(struct json *json, const char *key, char bracket); /* '{' or '[' */
+void json_close(struct json *json, char bracket);                 /* '}' or ']' */
+void json_text(struct json *json, const char *key, const char *text);
+void json_bytes(struct json *json, const char *key, const char *text, size_t size);
+void json_integer(struct json *json, const char *key, int64_t value);
+void json_number(struct json *json, const char *key, double value);
+void json_bool(struct json *json, const char *key, bool value);
+void json_null(struct json *json, const char *key);
+
+/* ns as a number of microseconds, exactly. */
+void json_micros(struct json *json, const char *key, int64_t ns);
+
+/* A line break before what is next. */
+void json_line(struct json *json);
+
+#endif
