@@ -4,17 +4,18 @@
 #include "bench_report.h"
 
 #include <math.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 enum { DEVICES_MAX = 2, ROUND_NS = 60000000 };
 
-enum subject { DIRECT, ASYNC, BLOCKING, ASYNC2, BLOCKING2, SUBJECTS };
+enum subject { DIRECT, DIRECT2, ASYNC, BLOCKING, ASYNC2, BLOCKING2, SUBJECTS };
 
-static const char *const subjects[SUBJECTS] = {"oneDNN", "tenor async", "tenor blocking",
-                                               "tenor async, 2 devices",
-                                               "tenor blocking, 2 devices"};
+static const char *const subjects[SUBJECTS] = {
+    "oneDNN",         "oneDNN, 2 threads",      "tenor async",
+    "tenor blocking", "tenor async, 2 devices", "tenor blocking, 2 devices"};
 
 static const char cnn_path[] = "tools/model/fashion_cnn.onnx";
 
@@ -34,9 +35,9 @@ struct side {
 
 struct bed {
   struct net net;
-  struct direct *direct;
-  struct side sides[DEVICES_MAX]; /* of one device, of two */
-  size_t bytes;                   /* of a result */
+  struct direct *direct[DEVICES_MAX]; /* one a thread; the first is the yardstick */
+  struct side sides[DEVICES_MAX];     /* of one device, of two */
+  size_t bytes;                       /* of a result */
   void *result;
 };
 
@@ -76,29 +77,54 @@ static void fill_input(float *input, int64_t count) {
 static void bed_init(struct bed *bed, const struct problem *problem) {
   net_load(problem->path, &bed->net);
   tnr_shape shape = net_input(&bed->net, problem->batch);
-  bed->direct = net_direct(&bed->net, problem->batch);
-  fill_input(direct_input(bed->direct), tnr_shape_elements(&shape));
+  for (int i = 0; i < DEVICES_MAX; i++) {
+    bed->direct[i] = net_direct(&bed->net, problem->batch);
+    fill_input(direct_input(bed->direct[i]), tnr_shape_elements(&shape));
+  }
   for (int i = 0; i < DEVICES_MAX; i++)
-    bed->sides[i] = side_create(&bed->net, i + 1, problem->batch, direct_input(bed->direct));
-  bed->bytes = direct_output_bytes(bed->direct);
+    bed->sides[i] = side_create(&bed->net, i + 1, problem->batch, direct_input(bed->direct[0]));
+  bed->bytes = direct_output_bytes(bed->direct[0]);
   bed->result = malloc(bed->bytes);
   if (bed->result == NULL)
     bench_die("out of memory");
 }
 
 static void bed_finish(struct bed *bed) {
-  for (int i = 0; i < DEVICES_MAX; i++)
+  for (int i = 0; i < DEVICES_MAX; i++) {
     side_destroy(&bed->sides[i]);
-  direct_destroy(bed->direct);
+    direct_destroy(bed->direct[i]);
+  }
   net_finish(&bed->net);
   free(bed->result);
 }
 
 /* --- running ---------------------------------------------------------------------------------- */
 
-static void run_direct(struct bed *bed, long count) {
+static void run_direct(struct direct *direct, long count) {
   for (long i = 0; i < count; i++)
-    direct_run(bed->direct);
+    direct_run(direct);
+}
+
+struct share {
+  struct direct *direct;
+  long count;
+};
+
+static void *run_share(void *user) {
+  const struct share *share = user;
+  direct_use_thread();
+  run_direct(share->direct, share->count);
+  return NULL;
+}
+
+/* What the machine has for two devices at most. */
+static void run_direct_twice(struct bed *bed, long count) {
+  pthread_t other;
+  struct share share = {bed->direct[1], count / 2};
+  if (pthread_create(&other, NULL, run_share, &share) != 0)
+    bench_die("no thread to be had");
+  run_direct(bed->direct[0], count - count / 2);
+  pthread_join(other, NULL);
 }
 
 /* Each queue is in order, so that the last result of a device completes last. */
@@ -133,7 +159,10 @@ static void run_blocking(const struct bed *bed, const struct side *side, long co
 static void run_subject(struct bed *bed, enum subject subject, long count) {
   switch (subject) {
   case DIRECT:
-    run_direct(bed, count);
+    run_direct(bed->direct[0], count);
+    break;
+  case DIRECT2:
+    run_direct_twice(bed, count);
     break;
   case ASYNC:
   case ASYNC2:
@@ -152,8 +181,8 @@ static double time_subject(struct bed *bed, enum subject subject, long count) {
 }
 
 static void check_results(struct bed *bed) {
-  run_direct(bed, 1);
-  const float *expected = direct_output(bed->direct), *got = bed->result;
+  run_direct(bed->direct[0], 1);
+  const float *expected = direct_output(bed->direct[0]), *got = bed->result;
   for (int i = 0; i < DEVICES_MAX; i++) {
     run_blocking(bed, &bed->sides[i], i + 1);
     for (size_t j = 0; j < bed->bytes / sizeof(float); j++)
@@ -178,6 +207,15 @@ static void measure(const void *argument, double *values) {
 
 /* --- reporting -------------------------------------------------------------------------------- */
 
+static bool is_double(int subject) {
+  return subject == DIRECT2 || subject >= ASYNC2;
+}
+
+/* The same on one device, or in one thread. */
+static int single_of(int subject) {
+  return subject == DIRECT2 ? DIRECT : subject - ASYNC2 + ASYNC;
+}
+
 static void note_round(struct report *report, const char *name, const double *times) {
   for (int i = 0; i < SUBJECTS; i++) {
     struct figure which = {
@@ -189,8 +227,8 @@ static void note_round(struct report *report, const char *name, const double *ti
       report_add(report, &which, times[DIRECT] / times[i]);
     which.metric = "speedup";
     which.unit = "x 1 device";
-    if (i >= ASYNC2)
-      report_add(report, &which, times[i - ASYNC2 + ASYNC] / times[i]);
+    if (is_double(i))
+      report_add(report, &which, times[single_of(i)] / times[i]);
   }
 }
 
@@ -210,20 +248,23 @@ static double median_of(const struct report *report, const char *name, int subje
   return figure_median(report_find(report, name, subjects[subject], metric));
 }
 
+static void print_time(const struct report *report, const char *name, int subject) {
+  printf("%10.1f %6.3fx", median_of(report, name, subject, "time") / 1e3,
+         median_of(report, name, subject, "ratio"));
+  if (is_double(subject))
+    printf(" %6.2fx", median_of(report, name, subject, "speedup"));
+}
+
 static void print_table(const struct report *report, char names[][16], int count, long rounds) {
   printf("Models, CPUs: %s, medians of %ld turns; us per batch, and x of oneDNN called directly\n"
-         "in one thread (more is faster); for two devices also x of one device.\n\n"
-         "%-9s%10s%18s%18s%26s%26s\n",
-         report->cpus, rounds, "", "oneDNN", "async", "blocking", "async, 2 devices",
-         "blocking, 2 devices");
+         "in one thread (more is faster); for two devices, or threads, also x of one.\n\n"
+         "%-9s%10s%26s%18s%18s%26s%26s\n",
+         report->cpus, rounds, "", "oneDNN", "oneDNN, 2 threads", "async", "blocking",
+         "async, 2 devices", "blocking, 2 devices");
   for (int n = 0; n < count; n++) {
     printf("%-9s%10.1f", names[n], median_of(report, names[n], DIRECT, "time") / 1e3);
-    for (int i = ASYNC; i < SUBJECTS; i++) {
-      printf("%10.1f %6.3fx", median_of(report, names[n], i, "time") / 1e3,
-             median_of(report, names[n], i, "ratio"));
-      if (i >= ASYNC2)
-        printf(" %6.2fx", median_of(report, names[n], i, "speedup"));
-    }
+    for (int i = DIRECT + 1; i < SUBJECTS; i++)
+      print_time(report, names[n], i);
     putchar('\n');
   }
 }
@@ -234,8 +275,8 @@ static void usage(FILE *to) {
       "Usage: tenor bench model [OPTION]...\n\n"
       "Runs the CNN of %s (from where the command is called) and\n"
       "a perceptron 784-512-512-10, batches of 1, 16 and 64, on one and two cpu devices of one\n"
-      "thread each, async and blocking, beside the same layers called directly on oneDNN in\n"
-      "one thread with weights packed once. All take turns.\n\n"
+      "thread each, async and blocking, beside the same layers called directly on oneDNN with\n"
+      "weights packed once, in one thread, and in two at once. All take turns.\n\n"
       "  --json       print one JSON object instead of a table\n"
       "  --repeats N  medians, minima and maxima are over these turns (default 9)\n"
       "  --cpus LIST  pin the process, for example 0 or 0,1 (default: not pinned)\n",

@@ -346,7 +346,7 @@ struct direct *direct_create(tnr_dtype dtype, const tnr_shape *input) {
   struct direct *direct = calloc(1, sizeof *direct);
   if (direct == NULL)
     bench_die("out of memory");
-  omp_set_num_threads(1);
+  direct_use_thread();
   direct->type = dtype == TNR_BF16 ? dnnl_bf16 : dnnl_f32;
   check(dnnl_engine_create(&direct->engine, dnnl_cpu, 0), "making an engine");
   check(dnnl_stream_create(&direct->stream, direct->engine, dnnl_stream_default_flags),
@@ -355,6 +355,10 @@ struct direct *direct_create(tnr_dtype dtype, const tnr_shape *input) {
   direct->relu_attr = new_attr(true);
   direct->input = new_dense_last(direct, (int)input->rank, input->dims);
   return direct;
+}
+
+void direct_use_thread(void) {
+  omp_set_num_threads(1);
 }
 
 void direct_destroy(struct direct *direct) {

@@ -1,8 +1,8 @@
 /* Layers called directly on oneDNN, as a program without tenor would: what `tenor bench` measures
  * the cpu device against. Between layers tensors stay in the layout that suits oneDNN; only the
  * input, the output and what is flattened are dense. Weights are packed once, when a layer is
- * added; buffers and scratchpads are made then, too. Everything runs on the calling thread.
- * Whatever fails ends the process (bench_die). */
+ * added; buffers and scratchpads are made then, too. A sequence runs on the calling thread, one at a
+ * time. Whatever fails ends the process (bench_die). */
 #ifndef TENOR_TOOL_BENCH_ONEDNN_H
 #define TENOR_TOOL_BENCH_ONEDNN_H
 
@@ -45,5 +45,8 @@ const void *direct_output(const struct direct *direct);
 size_t direct_output_bytes(const struct direct *direct);
 
 void direct_run(struct direct *direct);
+
+/* Before the first run on another thread than direct_create was called on. */
+void direct_use_thread(void);
 
 #endif
