@@ -134,7 +134,7 @@ static bool note_end(tnr_runtime *runtime) {
   tnr_role_enter(dispatcher);
   bool over = tnr_dispatcher_is_over(runtime);
   if (over)
-    tnr_mailbox_raise_all(runtime);
+    tnr_dispatcher_tidy(runtime);
   tnr_role_leave(dispatcher);
   if (over) /* release: pairs with the acquire in tnr_crank_has_ended */
     atomic_store_explicit(&runtime->crank.ended, true, memory_order_release);

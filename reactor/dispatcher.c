@@ -149,10 +149,17 @@ static void take_mail(tnr_runtime *runtime) {
   (void)tnr_mailbox_deliver(&runtime->mail, LETTERS_A_TURN, INT64_MAX);
 }
 
-/* Completion events fire: callbacks run, dependents are resolved. */
+bool tnr_dispatcher_has_events(const tnr_runtime *runtime) {
+  return event_base_get_num_events(runtime->base, EVENT_BASE_COUNT_ACTIVE) > 0;
+}
+
+/* Completion events fire: callbacks run, dependents are resolved. The base fires those of one
+ * priority at a time; the others have their turn, too, however many of a higher one there are. */
 void tnr_dispatcher_fire(tnr_runtime *runtime) {
   runtime->latency.fresh = true;
   (void)event_base_loop(runtime->base, EVLOOP_ONCE | EVLOOP_NONBLOCK);
+  for (int level = 1; level < TNR_LEVELS && tnr_dispatcher_has_events(runtime); level++)
+    (void)event_base_loop(runtime->base, EVLOOP_ONCE | EVLOOP_NONBLOCK);
 }
 
 void tnr_dispatcher_tidy(tnr_runtime *runtime) {
@@ -176,10 +183,6 @@ static bool has_signals(tnr_runtime *runtime) {
     if (tnr_ring_look(&runtime->machine.devices[i]->worker.done) > 0)
       return true;
   return false;
-}
-
-bool tnr_dispatcher_has_events(const tnr_runtime *runtime) {
-  return event_base_get_num_events(runtime->base, EVENT_BASE_COUNT_ACTIVE) > 0;
 }
 
 /* Looks for work for a while, giving way to other threads. */
@@ -291,8 +294,7 @@ static void *dispatcher_main(void *argument) {
   while (!tnr_dispatcher_is_over(runtime))
     if (!tnr_dispatcher_turn(runtime))
       tnr_dispatcher_rest(runtime);
-  tnr_op_drop_inputs(runtime); /* of what an abort has taken back */
-  tnr_mailbox_raise_all(runtime);
+  tnr_dispatcher_tidy(runtime); /* of what an abort has taken back */
   /* release: pairs with the acquire in who waits for an answer; all that was taken is done */
   atomic_store_explicit(&runtime->dispatcher_ended, true, memory_order_release);
   return NULL;
@@ -300,6 +302,8 @@ static void *dispatcher_main(void *argument) {
 
 /* ---- life ---- */
 
+/* With the coarse clock: EVENT_BASE_FLAG_PRECISE_TIMER sets a timerfd in every turn, which doubles
+ * what a turn costs, and deadlines may be some ms late. */
 static struct event_base *base_new(void) {
   struct event_config *config = event_config_new();
   if (!config)

@@ -20,9 +20,9 @@
 
 enum {
   VIEWERS_MAX = 8,
-  LINE_MAX_BYTES = 64,
-  UNREAD_MAX = 4 << 20, /* bytes that a viewer may leave unread before it asks for more */
-  STUCK_S = 5,          /* for how long it may take nothing of what is there */
+  LINE_BYTES_MAX = 64,
+  UNREAD_MAX = 64 << 10, /* bytes; while a viewer leaves so many unread, it gets no more answers */
+  STUCK_S = 2,           /* for how long it may take nothing of what is there */
   NUMBERS_MAX = 99
 };
 
@@ -75,17 +75,26 @@ static void answer(tnr_runtime *runtime, const char *line, struct evbuffer *out)
 
 /* ---- viewers ---- */
 
+/* While much is unread nothing more is asked for. */
 static void on_read(struct bufferevent *events, void *user) {
   viewer *viewer = user;
   struct evbuffer *in = bufferevent_get_input(events), *out = bufferevent_get_output(events);
-  char *line;
+  char *line = NULL;
   while (evbuffer_get_length(out) < UNREAD_MAX &&
          (line = evbuffer_readln(in, NULL, EVBUFFER_EOL_LF))) {
     answer(viewer->live->runtime, line, out);
     free(line);
   }
-  if (evbuffer_get_length(in) > LINE_MAX_BYTES || evbuffer_get_length(out) >= UNREAD_MAX)
+  if (evbuffer_get_length(out) >= UNREAD_MAX)
+    bufferevent_disable(events, EV_READ);
+  else if (evbuffer_get_length(in) > LINE_BYTES_MAX)
     drop(viewer);
+}
+
+/* All has been read. */
+static void on_written(struct bufferevent *events, void *user) {
+  bufferevent_enable(events, EV_READ);
+  on_read(events, user);
 }
 
 /* It has gone, or takes nothing. */
@@ -123,8 +132,8 @@ static void on_connect(struct evconnlistener *listener, evutil_socket_t fd, stru
     return;
   }
   *viewer = (struct viewer){live, events};
-  bufferevent_setcb(events, on_read, NULL, on_event, viewer);
-  bufferevent_setwatermark(events, EV_READ, 0, 4 * LINE_MAX_BYTES);
+  bufferevent_setcb(events, on_read, on_written, on_event, viewer);
+  bufferevent_setwatermark(events, EV_READ, 0, 4 * LINE_BYTES_MAX);
   (void)bufferevent_priority_set(events, TNR_LEVEL_LOW);
   bufferevent_set_timeouts(events, NULL, &stuck);
   bufferevent_enable(events, EV_READ | EV_WRITE);

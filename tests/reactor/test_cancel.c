@@ -37,6 +37,7 @@ static tnr_future *counted(tnr_future *x) {
 /* ---- what ends ---- */
 
 static void a_queued_op_ends_at_once(void **state) {
+  check_needs_threads();
   tnr_future *held = blocked(*state, 0), *f = counted(held);
   char where[512];
   assert_ok(tnr_on(f, TNR_CREATED, rig_log, RIG_WHAT(1)));
@@ -66,6 +67,7 @@ static void a_queued_op_ends_at_once(void **state) {
 }
 
 static void a_waiting_op_ends_at_once(void **state) {
+  check_needs_threads();
   tnr_future *held = blocked(*state, 0);
   tnr_future *moved = tnr_to_device(held, rig_cpu(*state, 1)), *f = rig_plus_one(moved);
   assert_ok(tnr_cancel(moved));
@@ -76,6 +78,7 @@ static void a_waiting_op_ends_at_once(void **state) {
 
 /* In the queue behind it, elsewhere, and waiting for something that does not come. */
 static void all_that_descends_ends_with_the_same_error(void **state) {
+  check_needs_threads();
   tnr_future *held = blocked(*state, 0),
              *never = rig_hold(tnr_to_async(rig_tensor(rig_cpu(*state, 1), 1))),
              *f = rig_plus_one(held);
@@ -101,6 +104,7 @@ static void all_that_descends_ends_with_the_same_error(void **state) {
 }
 
 static void siblings_go_on(void **state) {
+  check_needs_threads();
   tnr_future *held = blocked(*state, 0), *shared = rig_plus_one(held);
   tnr_future *f = rig_plus_one(shared), *sibling = rig_plus_one(shared);
   tnr_future *first = rig_plus_one(held);
@@ -115,6 +119,7 @@ static void siblings_go_on(void **state) {
 }
 
 static void a_running_kernel_finishes_and_its_result_is_dropped(void **state) {
+  check_needs_threads();
   tnr_future *held = blocked(*state, 0), *behind = rig_plus_one(held);
   tnr_future *other = counted(tnr_to_async(rig_tensor(rig_cpu(*state, 0), 5)));
   assert_ok(tnr_cancel(held));
@@ -137,6 +142,7 @@ static void what_is_complete_stays_so(void **state) {
 }
 
 static void cancelling_twice_is_cancelling_once(void **state) {
+  check_needs_threads();
   tnr_future *f = rig_plus_one(blocked(*state, 0));
   assert_ok(tnr_on(f, TNR_COMPLETE, rig_log, RIG_WHAT(0)));
   for (int i = 0; i < 100; i++)
@@ -150,6 +156,7 @@ static void cancelling_twice_is_cancelling_once(void **state) {
 /* ---- what is needed ---- */
 
 static void what_only_it_needed_is_not_run(void **state) {
+  check_needs_threads();
   tnr_future *held = blocked(*state, 0);
   assert_ok(tnr_scope_open());
   tnr_future *f = counted(counted(counted(held)));
@@ -168,6 +175,7 @@ static void what_only_it_needed_is_not_run(void **state) {
 
 /* By a handle, a callback, another op, a tensor, an element. */
 static void what_somebody_else_needs_is_run(void **state) {
+  check_needs_threads();
   tnr_future *held = blocked(*state, 0);
   tnr_future *by_handle = counted(held), *f[6] = {rig_plus_one(by_handle)};
   assert_ok(tnr_scope_open());
@@ -199,6 +207,7 @@ static void what_somebody_else_needs_is_run(void **state) {
 }
 
 static void what_two_need_is_run_until_both_are_cancelled(void **state) {
+  check_needs_threads();
   tnr_future *held = blocked(*state, 0);
   assert_ok(tnr_scope_open());
   tnr_future *shared = counted(held);
@@ -217,6 +226,7 @@ static void what_two_need_is_run_until_both_are_cancelled(void **state) {
 }
 
 static void a_plain_calls_result_counts_as_a_handle(void **state) {
+  check_needs_threads();
   (void)blocked(*state, 0);
   tnr_tensor *x = rig_tensor(rig_cpu(*state, 0), 1);
   assert_ok(tnr_scope_open());
@@ -238,6 +248,7 @@ static void a_plain_calls_result_counts_as_a_handle(void **state) {
 /* ---- every kind of future ---- */
 
 static void a_tuple_goes_on_for_its_other_elements(void **state) {
+  check_needs_threads();
   tnr_future *held = blocked(*state, 0);
   tnr_future_tuple *two = rig_two(held);
   tnr_future *gone = tnr_at(two, 0), *stays = tnr_at(two, 1);
@@ -257,6 +268,7 @@ static void a_tuple_goes_on_for_its_other_elements(void **state) {
 }
 
 static void a_tuple_ends_with_its_only_element(void **state) {
+  check_needs_threads();
   tnr_future *held = blocked(*state, 0);
   assert_ok(tnr_scope_open());
   tnr_future *element = tnr_keep(tnr_at(rig_two(counted(held)), 0));
@@ -270,6 +282,7 @@ static void a_tuple_ends_with_its_only_element(void **state) {
 }
 
 static void elements_that_are_inputs_give_up_their_tuple(void **state) {
+  check_needs_threads();
   tnr_future *held = blocked(*state, 0);
   assert_ok(tnr_scope_open());
   tnr_future_tuple *two = rig_two(counted(held));
@@ -285,6 +298,7 @@ static void elements_that_are_inputs_give_up_their_tuple(void **state) {
 }
 
 static void an_any_of_gives_up_its_members(void **state) {
+  check_needs_threads();
   tnr_future *held = blocked(*state, 0);
   assert_ok(tnr_scope_open());
   tnr_future *kept = tnr_keep(counted(held));
@@ -302,6 +316,7 @@ static void an_any_of_gives_up_its_members(void **state) {
 }
 
 static void an_all_of_gives_up_its_members(void **state) {
+  check_needs_threads();
   tnr_future *held = blocked(*state, 0);
   assert_ok(tnr_scope_open());
   tnr_future *kept = tnr_keep(counted(held));
@@ -320,6 +335,7 @@ static void an_all_of_gives_up_its_members(void **state) {
 }
 
 static void a_source_gives_up_its_tensor(void **state) {
+  check_needs_threads();
   (void)blocked(*state, 0);
   tnr_tensor *x = rig_tensor(rig_cpu(*state, 0), 1);
   assert_ok(tnr_scope_open());
@@ -341,6 +357,7 @@ static void a_source_gives_up_its_tensor(void **state) {
 }
 
 static void a_tensor_stands_for_the_op_that_makes_it(void **state) {
+  check_needs_threads();
   (void)blocked(*state, 0);
   tnr_tensor *x = rig_tensor(rig_cpu(*state, 0), 1);
   tnr_tensor *y = rig_on_worker(x), *z = rig_plus_one(y);
@@ -358,6 +375,7 @@ static void a_tensor_stands_for_the_op_that_makes_it(void **state) {
 }
 
 static void copies_and_ops_on_meshes_end_too(void **state) {
+  check_needs_threads();
   tnr_runtime *runtime = *state;
   tnr_future *held = blocked(runtime, 1);
   const tnr_mesh *mesh = rig_cpus(runtime, 3);
@@ -387,6 +405,7 @@ static const tnr_composite_def deferred_def = {
 #define deferred(x) TNR_COMPOSITE1(&deferred_def, x, tnr_no_attrs, )
 
 static void a_composite_ends_before_its_body_runs(void **state) {
+  check_needs_threads();
   tnr_future *held = blocked(*state, 0);
   assert_ok(tnr_scope_open());
   tnr_future *waits = tnr_to_device(counted(held), rig_cpu(*state, 1));
@@ -403,6 +422,7 @@ static void a_composite_ends_before_its_body_runs(void **state) {
 }
 
 static void a_composite_gives_up_what_its_body_made(void **state) {
+  check_needs_threads();
   tnr_future *x = tnr_to_async(rig_tensor(rig_cpu(*state, 1), 1)), *late = rig_plus_one(x);
   tnr_future *created = tnr_to_device(late, rig_cpu(*state, 0));
   assert_ok(tnr_wait(created, TNR_CREATED, INT64_MAX));
@@ -420,6 +440,7 @@ static void a_composite_gives_up_what_its_body_made(void **state) {
 }
 
 static void a_composite_does_not_wait_for_the_rest(void **state) {
+  check_needs_threads();
   tnr_future *held = blocked(*state, 0), *f = rig_plus_one(held);
   const tnr_value both[] = {TNR_VALUE(f), TNR_VALUE(rig_plus_one(held))};
   tnr_value made = tnr_call_composite(&deferred_def, TNR_HERE, both, 2, NULL);
@@ -433,6 +454,7 @@ static void a_composite_does_not_wait_for_the_rest(void **state) {
 enum { MANY = CHECK_MANY(100000) };
 
 static void a_long_queue_ends_at_once_and_needs_no_stack(void **state) {
+  check_needs_threads();
   tnr_future *held = blocked(*state, 0), *first = rig_plus_one(held), *f = first;
   assert_ok(tnr_scope_open());
   for (int i = 0; i < MANY; i++) {
@@ -455,6 +477,7 @@ static void a_long_queue_ends_at_once_and_needs_no_stack(void **state) {
 
 /* What nobody needs is found from its end. */
 static void what_a_long_queue_needed_is_not_run(void **state) {
+  check_needs_threads();
   tnr_future *held = blocked(*state, 0), *f = held;
   assert_ok(tnr_scope_open());
   for (int i = 0; i < MANY; i++)
@@ -487,6 +510,7 @@ static void cancel_a_chain(tnr_future *x, bool from_its_end) {
 }
 
 static void chains_of_choices_and_composites_need_no_stack(void **state) {
+  check_needs_threads();
   (void)state;
   rig_limit_stacks(256);
   tnr_runtime *runtime = rig_runtime();
@@ -502,6 +526,7 @@ static void chains_of_choices_and_composites_need_no_stack(void **state) {
 
 /* Nothing of it is kept until the queue gets there. */
 static void what_was_not_in_the_workers_hands_goes_at_once(void **state) {
+  check_needs_threads();
   enum { OPS = 5000, IN_HAND = 1100 };
   tnr_future *held = blocked(*state, 0);
   assert_ok(tnr_scope_open());
@@ -531,6 +556,7 @@ static void cancel_all_of_them(tnr_value future, void *user) {
 }
 
 static void callbacks_may_cancel(void **state) {
+  check_needs_threads();
   tnr_future *held = blocked(*state, 0), *f[2] = {rig_plus_one(held), counted(held)};
   tnr_future *done = rig_plus_one(tnr_to_async(rig_tensor(rig_cpu(*state, 1), 1)));
   assert_ok(tnr_on(f[0], TNR_COMPLETE, rig_log, RIG_WHAT(0)));
@@ -541,6 +567,7 @@ static void callbacks_may_cancel(void **state) {
 }
 
 static void waiting_threads_go_on(void **state) {
+  check_needs_threads();
   tnr_future *f = rig_plus_one(blocked(*state, 0)), *both[] = {f, f};
   tnr_future *done = rig_plus_one(tnr_to_async(rig_tensor(rig_cpu(*state, 1), 1)));
   assert_ok(tnr_on(done, TNR_COMPLETE, cancel_all_of_them, both));

@@ -39,6 +39,7 @@ static tnr_future *plus_one_within(tnr_future *x, int64_t timeout_ns) {
 /* ---- ops ---- */
 
 static void a_queued_op_fails_at_its_deadline(void **state) {
+  check_needs_threads();
   tnr_future *held = blocked(*state, 0);
   int64_t begin = rig_now_ns();
   tnr_future *f = plus_one_within(held, MS(30)), *behind = rig_plus_one(f);
@@ -61,6 +62,7 @@ static void a_queued_op_fails_at_its_deadline(void **state) {
 }
 
 static void a_waiting_op_fails_at_its_deadline(void **state) {
+  check_needs_threads();
   tnr_future *held = blocked(*state, 0), *moved = tnr_to_device(held, rig_cpu(*state, 1));
   tnr_future *f = plus_one_within(moved, MS(5)), *sibling = rig_plus_one(moved);
   assert_late(f);
@@ -69,6 +71,7 @@ static void a_waiting_op_fails_at_its_deadline(void **state) {
 }
 
 static void what_only_it_needed_is_not_run(void **state) {
+  check_needs_threads();
   tnr_future *held = blocked(*state, 0);
   assert_ok(tnr_scope_open());
   tnr_future *f = tnr_keep(plus_one_within(rig_on_worker(rig_on_worker(held)), MS(300)));
@@ -82,6 +85,7 @@ static void what_only_it_needed_is_not_run(void **state) {
 
 /* The deadline is for its start. */
 static void an_op_that_runs_is_let_run(void **state) {
+  check_needs_threads();
   tnr_future *x = tnr_to_async(rig_tensor(rig_cpu(*state, 0), 1));
   assert_ok(tnr_terms_open(.timeout_ns = MS(20)));
   tnr_future *f = rig_hold(x), *behind = rig_plus_one(f);
@@ -110,6 +114,7 @@ static void deadlines_that_are_met_are_forgotten(void **state) {
 }
 
 static void no_deadline_comes_early(void **state) {
+  check_needs_threads();
   enum { OPS = 60 };
   tnr_future *held = blocked(*state, 0), *f[OPS];
   int64_t end[OPS];
@@ -134,6 +139,7 @@ static void no_deadline_comes_early(void **state) {
 }
 
 static void the_shortest_time_is_too_short_behind_a_queue(void **state) {
+  check_needs_threads();
   tnr_future *held = blocked(*state, 0);
   assert_late(plus_one_within(held, 1));
   assert_late(plus_one_within(tnr_to_device(held, rig_sim(*state, 0)), 1));
@@ -141,6 +147,7 @@ static void the_shortest_time_is_too_short_behind_a_queue(void **state) {
 
 /* While the dispatcher has its hands full. */
 static void a_busy_dispatcher_keeps_the_time(void **state) {
+  check_needs_threads();
   tnr_future *late = plus_one_within(blocked(*state, 0), MS(10));
   tnr_future *x = tnr_to_async(rig_tensor(rig_cpu(*state, 1), 1));
   int64_t begin = rig_now_ns();
@@ -156,6 +163,7 @@ static void a_busy_dispatcher_keeps_the_time(void **state) {
 }
 
 static void copies_and_ops_on_meshes_have_deadlines(void **state) {
+  check_needs_threads();
   tnr_runtime *runtime = *state;
   const tnr_mesh *mesh = rig_cpus(runtime, 2);
   tnr_tensor *copies = tnr_replicate(rig_tensor(rig_cpu(runtime, 0), 1), mesh);
@@ -179,6 +187,7 @@ static const tnr_composite_def deferred_def = {
 
 /* It waits for a shape; and what its body submits, later, has the same time each. */
 static void a_composite_that_waits_has_a_deadline(void **state) {
+  check_needs_threads();
   tnr_future *held = blocked(*state, 0);
   assert_ok(tnr_terms_open(.timeout_ns = MS(10)));
   tnr_future *f =
@@ -188,6 +197,7 @@ static void a_composite_that_waits_has_a_deadline(void **state) {
 }
 
 static void a_composites_body_runs_under_its_terms(void **state) {
+  check_needs_threads();
   tnr_future *x = tnr_to_async(rig_tensor(rig_cpu(*state, 0), 1));
   tnr_future *moved = tnr_to_device(rig_plus_one(x), rig_cpu(*state, 1));
   assert_ok(tnr_terms_open(.timeout_ns = MS(50)));
@@ -201,6 +211,7 @@ static void a_composites_body_runs_under_its_terms(void **state) {
 /* ---- groups ---- */
 
 static void a_group_ends_as_one(void **state) {
+  check_needs_threads();
   tnr_future *held = blocked(*state, 0);
   int64_t begin = rig_now_ns();
   tnr_group *group = tnr_group_create(*state, .name = "request 7", .timeout_ns = MS(40));
@@ -231,6 +242,7 @@ static void a_group_ends_as_one(void **state) {
 }
 
 static void a_child_ends_with_its_parent(void **state) {
+  check_needs_threads();
   tnr_future *held = blocked(*state, 0);
   tnr_group *parent = tnr_group_create(*state, .name = "parent", .timeout_ns = MS(10));
   tnr_group *child = tnr_group_create(*state, .timeout_ns = MS(60000), .parent = parent);
@@ -252,6 +264,7 @@ static tnr_runtime *impatient_runtime(int64_t timeout_ns) {
 }
 
 static void a_runtime_has_a_default(void **state) {
+  check_needs_threads();
   (void)state;
   tnr_runtime *runtime = impatient_runtime(MS(30));
   assert_ok(tnr_scope_open());
@@ -272,6 +285,7 @@ static void a_runtime_has_a_default(void **state) {
 }
 
 static void a_million_deadlines_cost_little(void **state) {
+  check_needs_threads();
   enum { OPS = CHECK_MANY(200000) };
   (void)state;
   tnr_runtime *runtime = impatient_runtime(MS(100000));
@@ -294,6 +308,7 @@ static void options_that_make_no_sense_are_refused(void **state) {
 
 /* With deadlines in flight. */
 static void a_runtime_may_end_before_its_deadlines(void **state) {
+  check_needs_threads();
   (void)state;
   for (int how = 0; how < 2; how++) {
     rig_close_gate();

@@ -64,6 +64,7 @@ static const char *with(const char *format, const char *a, const char *b) {
 }
 
 static void a_stuck_graph_explains_itself(void **state) {
+  check_needs_threads();
   tnr_future *x = tnr_to_async(rig_tensor(rig_cpu(*state, 0), 1));
   tnr_future *held = rig_hold(x);
   int held_line = __LINE__ - 1;
@@ -98,6 +99,7 @@ static void a_stuck_graph_explains_itself(void **state) {
 }
 
 static void it_tells_which_promises_are_open(void **state) {
+  check_needs_threads();
   tnr_promise *p = tnr_promise_create(*state);
   int promise_line = __LINE__ - 1;
   tnr_future *f = rig_plus_one(tnr_promise_future(p));
@@ -116,6 +118,7 @@ static void it_tells_which_promises_are_open(void **state) {
 }
 
 static void it_tells_how_long_ago(void **state) {
+  check_needs_threads();
   tnr_future *held = rig_hold(tnr_to_async(rig_tensor(rig_cpu(*state, 0), 1)));
   rig_await_held(1);
   assert_made(held);
@@ -128,8 +131,9 @@ static void it_tells_how_long_ago(void **state) {
 }
 
 static void it_tells_terms(void **state) {
+  check_needs_threads();
   tnr_future *held = rig_hold(tnr_to_async(rig_tensor(rig_cpu(*state, 0), 1)));
-  tnr_group *group = tnr_group_create(*state, .name = "request 7", .timeout_ns = 50000000000);
+  tnr_group *group = tnr_group_create(*state, .name = "request 7", .timeout_ns = 45000000000);
   assert_ok(tnr_terms_open(.group = group, .priority = TNR_PRIORITY_HIGH));
   tnr_future *f = rig_plus_one(held);
   assert_ok(tnr_terms_close());
@@ -152,6 +156,7 @@ static const tnr_composite_def plain_def = {.name = "plain", .body = body};
 
 /* Composites, choices, elements, tuples, meshes: what ops may wait for. */
 static void it_names_other_futures(void **state) {
+  check_needs_threads();
   tnr_runtime *runtime = *state;
   tnr_future *held = rig_hold(tnr_to_async(rig_tensor(rig_cpu(runtime, 0), 1)));
   tnr_future *moved = tnr_to_device(held, rig_cpu(runtime, 1));
@@ -175,6 +180,7 @@ static void it_names_other_futures(void **state) {
 }
 
 static void it_names_meshes(void **state) {
+  check_needs_threads();
   const tnr_mesh *mesh = rig_cpus(*state, 3);
   tnr_tensor *x = tnr_replicate(rig_tensor(rig_cpu(*state, 0), 1), mesh);
   assert_ok(tnr_synchronize_device(rig_cpu(*state, 0)));
@@ -187,6 +193,7 @@ static void it_names_meshes(void **state) {
 
 /* A wide and deep graph behind one op: everything is found, once. */
 static void it_finds_everything(void **state) {
+  check_needs_threads();
   enum { OPS = 3000 };
   static tnr_future *f[OPS];
   unsigned seed = 3;
@@ -213,6 +220,7 @@ static void it_finds_everything(void **state) {
 }
 
 static void what_ended_early_is_told_while_a_worker_has_it(void **state) {
+  check_needs_threads();
   tnr_future *held = rig_hold(tnr_to_async(rig_tensor(rig_cpu(*state, 0), 1)));
   rig_await_held(1);
   assert_ok(tnr_cancel(held));
@@ -284,6 +292,7 @@ static void *destroy(void *runtime) {
 }
 
 static void a_runtime_that_does_not_end_says_why(void **state) {
+  check_needs_threads();
   (void)state;
   pthread_t thread;
   tnr_runtime *runtime = rig_runtime();

@@ -49,6 +49,7 @@ static void check_stats(tnr_group *group, tnr_group_stats expected, const char *
 /* ---- counting ---- */
 
 static void a_group_counts_its_ops(void **state) {
+  check_needs_threads();
   tnr_group *group = group_of(*state);
   tnr_future *x = tnr_to_async(rig_tensor(rig_cpu(*state, 0), 1));
   assert_stats(group, .submitted = 0);
@@ -70,6 +71,7 @@ static void a_group_counts_its_ops(void **state) {
 }
 
 static void an_op_on_many_devices_counts_once(void **state) {
+  check_needs_threads();
   tnr_group *group = group_of(*state);
   const tnr_mesh *mesh = rig_cpus(*state, 4);
   tnr_future *x = tnr_to_async(tnr_replicate(rig_tensor(rig_cpu(*state, 0), 1), mesh));
@@ -96,6 +98,7 @@ static void plain_calls_count_too(void **state) {
 }
 
 static void a_parent_counts_its_childrens_ops(void **state) {
+  check_needs_threads();
   tnr_group *parent = group_of(*state);
   tnr_group *child = tnr_group_create(*state, .parent = parent);
   tnr_future *held = blocked(*state, 0);
@@ -120,6 +123,7 @@ static void an_empty_group_is_done(void **state) {
 }
 
 static void a_group_is_done_after_its_callbacks(void **state) {
+  check_needs_threads();
   tnr_group *group = group_of(*state);
   tnr_future *held = blocked(*state, 0);
   for (int i = 0; i < 10; i++)
@@ -145,6 +149,7 @@ static void a_group_may_be_done_again_and_again(void **state) {
 }
 
 static void who_gives_up_waiting_leaves_nothing(void **state) {
+  check_needs_threads();
   tnr_group *group = group_of(*state);
   (void)plus_one_in(group, blocked(*state, 0));
   assert_int_equal(tnr_group_wait(group, 0), TNR_ETIMEDOUT);
@@ -181,6 +186,7 @@ static void a_callback_must_not_wait_for_a_group(void **state) {
 }
 
 static void waiting_for_a_group_may_be_cancelled(void **state) {
+  check_needs_threads();
   tnr_group *group = group_of(*state);
   (void)plus_one_in(group, blocked(*state, 0));
   tnr_future_tuple *done = tnr_group_done(group);
@@ -194,6 +200,7 @@ static void waiting_for_a_group_may_be_cancelled(void **state) {
 /* ---- cancelling ---- */
 
 static void a_group_is_cancelled_as_one(void **state) {
+  check_needs_threads();
   tnr_group *group = group_of(*state), *other = group_of(*state);
   tnr_future *held = blocked(*state, 0), *f[4];
   for (int i = 0; i < 3; i++)
@@ -220,6 +227,7 @@ static void a_group_is_cancelled_as_one(void **state) {
 }
 
 static void children_are_cancelled_with_their_parent(void **state) {
+  check_needs_threads();
   tnr_group *parent = group_of(*state);
   tnr_group *child = tnr_group_create(*state, .parent = parent);
   tnr_group *grandchild = tnr_group_create(*state, .parent = child);
@@ -246,6 +254,7 @@ static const tnr_composite_def deferred_def = {
 #define deferred(x) TNR_COMPOSITE1(&deferred_def, x, tnr_no_attrs, )
 
 static void a_composite_that_waits_is_a_member(void **state) {
+  check_needs_threads();
   tnr_group *group = group_of(*state), *canceled = group_of(*state);
   tnr_future *moved = tnr_to_device(blocked(*state, 0), rig_cpu(*state, 1));
   assert_ok(tnr_terms_open(.group = group));
@@ -326,6 +335,7 @@ static void a_threads_end_closes_its_terms(void **state) {
 }
 
 static void a_group_belongs_to_its_runtime(void **state) {
+  check_needs_threads();
   tnr_group *group = group_of(*state);
   tnr_runtime *other = rig_runtime();
   tnr_future *x = tnr_to_async(rig_tensor(rig_cpu(other, 0), 1));

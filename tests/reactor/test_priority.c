@@ -78,6 +78,7 @@ static void go_on(tnr_runtime *runtime) {
 /* ---- order ---- */
 
 static void a_late_high_one_starts_first(void **state) {
+  check_needs_threads();
   tnr_future *x;
   (void)blocked(*state, &x);
   for (int i = 0; i < 100; i++)
@@ -93,6 +94,7 @@ static void a_late_high_one_starts_first(void **state) {
 }
 
 static void low_ones_come_last(void **state) {
+  check_needs_threads();
   tnr_future *x;
   (void)blocked(*state, &x);
   for (int i = 0; i < 10; i++)
@@ -110,6 +112,7 @@ static void low_ones_come_last(void **state) {
 /* Also where more is queued than a worker has room for. Those that the worker has not got yet come
  * as fast as the dispatcher can hand them over, and it does not wait for them. */
 static void it_starts_first_before_a_very_long_queue(void **state) {
+  check_needs_threads();
   enum { AT_ONCE = 200 };
   tnr_future *x;
   (void)blocked(*state, &x);
@@ -128,6 +131,7 @@ static void it_starts_first_before_a_very_long_queue(void **state) {
 }
 
 static void groups_have_priorities(void **state) {
+  check_needs_threads();
   tnr_future *x;
   (void)blocked(*state, &x);
   tnr_group *urgent = tnr_group_create(*state, .priority = TNR_PRIORITY_HIGH);
@@ -150,6 +154,7 @@ static void groups_have_priorities(void **state) {
 
 /* However many of higher ones there are, 16 of them pass over the next low one. */
 static void low_ones_do_not_starve(void **state) {
+  check_needs_threads();
   tnr_future *x;
   (void)blocked(*state, &x);
   for (int i = 0; i < 20; i++) {
@@ -202,6 +207,7 @@ static void callbacks_of_low_ones_do_not_starve(void **state) {
 /* ---- dependencies ---- */
 
 static void nothing_overtakes_what_it_needs(void **state) {
+  check_needs_threads();
   tnr_future *held, *x;
   held = blocked(*state, &x);
   tnr_future *low = note_with(held, 1, TNR_PRIORITY_LOW);
@@ -247,6 +253,7 @@ static void random_priorities_change_no_result(void **state) {
 }
 
 static void callbacks_of_high_ones_run_first(void **state) {
+  check_needs_threads();
   enum { OPS = 30 };
   if (check_seed())
     skip(); /* they complete in the same moment only in the natural order */

@@ -39,6 +39,7 @@ static tnr_tensor *far_off(void **state) {
 }
 
 static void one_that_was_fulfilled_does_not_wait_for_its_data(void **state) {
+  check_needs_threads();
   tnr_promise *p = tnr_promise_create(*state);
   tnr_future *f = tnr_promise_future(p), *next = rig_plus_one(f);
   tnr_tensor *x = far_off(state);
@@ -59,6 +60,7 @@ static void count_run(void) {
 }
 
 static void it_gives_up_the_tensor_that_nobody_else_needs(void **state) {
+  check_needs_threads();
   tnr_promise *p = tnr_promise_create(*state);
   tnr_future *f = tnr_promise_future(p);
   tnr_tensor *held = rig_hold(one(state));

@@ -425,8 +425,9 @@ static void callbacks_and_waits_take_the_time_they_take(void **state) {
 
 static void the_dispatcher_rests_and_is_woken(void **state) {
   needs_threads(*state);
+  enum { TIMES = 5 };
   tnr_future *x = tnr_to_async(rig_tensor(rig_cpu(*state, 0), 1));
-  for (int i = 0; i < 5; i++) {
+  for (int i = 0; i < TIMES; i++) {
     rig_sleep_ms(15);
     assert_ok(tnr_wait(rig_plus_one(x), TNR_COMPLETE, INT64_MAX));
   }
@@ -436,8 +437,8 @@ static void the_dispatcher_rests_and_is_woken(void **state) {
     slept += r.events[i].type == TNR_TRACE_REST && r.events[i].what == TNR_TRACE_SLEPT;
     woken += r.events[i].type == TNR_TRACE_WAKE && r.events[i].what == TNR_TRACE_NO_DEVICE;
   }
-  assert_true(slept >= 5);
-  assert_true(woken >= 5);
+  assert_true(slept >= TIMES - 1); /* the first time it may have slept before this began */
+  assert_true(woken >= TIMES - 1);
   recorded_finish(&r);
 }
 
