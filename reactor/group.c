@@ -146,7 +146,7 @@ void tnr_group_count_end(tnr_group *group, tnr_future *future) {
     tnr_count(counter_of(group, error));
 }
 
-static void tell_done(const tnr_group *group);
+static void tell_done(tnr_group *group);
 
 void tnr_group_leave(tnr_group *group, tnr_held_terms *held) {
   unlink_member(held);
@@ -206,13 +206,15 @@ static const tnr_manners done_manners = {done_cancel, done_own_refs, done_descri
 static const tnr_class done_class = {
     .name = "future", .destroy = done_destroy, .manners = &done_manners};
 
-static void tell_done(const tnr_group *group) {
+static void tell_done(tnr_group *group) {
+  tnr_object_retain(&group->object); /* the last of them may be all that holds it */
   while (group->awaited) {
     tnr_done *done = group->awaited;
     (void)tnr_future_create(&done->future, done->tuple, NULL);
     done->tuple = NULL;
     done_ends(done);
   }
+  tnr_object_release(&group->object);
 }
 
 static void done_arrives(tnr_message *message) {

@@ -127,7 +127,7 @@ static bool wake_all_due(tnr_runtime *runtime) {
 static bool pass_time(tnr_runtime *runtime) {
   if (!runtime->machine.virtual_time)
     return false;
-  if (tnr_deadlines_fire(runtime) | tnr_crank_end_late_waits(runtime))
+  if (tnr_deadlines_fire(runtime) || tnr_crank_end_late_waits(runtime))
     return true;
   int64_t next = tnr_crank_next_deadline(runtime), due = tnr_deadlines_next(runtime);
   if (due < next)

@@ -137,6 +137,18 @@ static void a_group_is_done_after_its_callbacks(void **state) {
     assert_int_equal(rig_log_at(i).what, i);
 }
 
+/* Nobody else holds either of them when it is done. */
+static void a_group_may_be_released_before_it_is_done(void **state) {
+  for (int i = 0; i < 200; i++) {
+    assert_ok(tnr_scope_open());
+    tnr_group *group = group_of(*state);
+    assert_made(tnr_group_done(group));
+    assert_made(plus_one_in(group, tnr_to_async(rig_tensor(rig_cpu(*state, 0), 1))));
+    assert_made(tnr_group_done(group));
+    assert_ok(tnr_scope_close());
+  }
+}
+
 static void a_group_may_be_done_again_and_again(void **state) {
   tnr_group *group = group_of(*state);
   tnr_future *x = tnr_to_async(rig_tensor(rig_cpu(*state, 0), 1));
@@ -400,6 +412,7 @@ int main(void) {
       rig_test(a_parent_counts_its_childrens_ops),
       rig_test(an_empty_group_is_done),
       rig_test(a_group_is_done_after_its_callbacks),
+      rig_test(a_group_may_be_released_before_it_is_done),
       rig_test(a_group_may_be_done_again_and_again),
       rig_test(who_gives_up_waiting_leaves_nothing),
       rig_test(a_callback_must_not_wait_for_a_group),

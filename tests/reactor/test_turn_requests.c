@@ -116,6 +116,18 @@ static void what_begins_at_its_very_deadline_is_in_time(void **state) {
   free(end(r));
 }
 
+/* Who waits until then hears of it. */
+static void a_wait_as_long_as_the_deadline_is_long_enough(void **state) {
+  (void)state;
+  record *r = begin(TNR_DETERMINISTIC, 0);
+  tnr_promise *never = tnr_promise_create(r->runtime);
+  tnr_value x = TNR_VALUE(tnr_promise_future(never));
+  tnr_value f = op_under(x, 1, (tnr_terms){.timeout_ns = 7});
+  assert_fails(tnr_wait(f, TNR_COMPLETE, 7), TNR_ETIMEDOUT);
+  assert_non_null(tnr_future_error(f));
+  free(end(r));
+}
+
 /* Nothing else would ever happen. */
 static void time_passes_up_to_a_deadline(void **state) {
   (void)state;
@@ -291,6 +303,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       rig_bare_test(ops_fail_at_their_deadline_to_the_nanosecond),
       rig_bare_test(what_begins_at_its_very_deadline_is_in_time),
+      rig_bare_test(a_wait_as_long_as_the_deadline_is_long_enough),
       rig_bare_test(time_passes_up_to_a_deadline),
       rig_bare_test(a_composites_time_is_over_before_its_body_runs),
       rig_bare_test(high_ones_overtake_and_low_ones_do_not_starve),
