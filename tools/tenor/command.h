@@ -8,7 +8,7 @@
 
 /* A subcommand: argv[0] is its name. Returns the exit status: 0, or one of these. */
 typedef int command_fn(int argc, char **argv);
-command_fn command_bench, command_devices, command_run, command_trace;
+command_fn command_bench, command_devices, command_run, command_top, command_trace;
 
 enum {
   COMMAND_FAILED = 1,

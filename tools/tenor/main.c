@@ -14,6 +14,7 @@ static const struct {
 } commands[] = {
     {"run", "run an ONNX model over the rows of input files", command_run},
     {"devices", "list the kinds of devices that there are", command_devices},
+    {"top", "show what a running program does, once a second", command_top},
     {"bench", "measure what the runtime costs, beside direct calls of oneDNN", command_bench},
     {"trace", "record what a program does with tenor, and see where its time goes", command_trace},
 };
