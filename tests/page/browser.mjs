@@ -30,7 +30,7 @@ export class Browser {
     const context = await this.chrome.newContext({ viewport: { width: 1400, height: 860 }, offline: true, ...options });
     const page = await context.newPage(), faults = [];
     page.on("pageerror", (error) => faults.push(error.stack));
-    page.on("console", (message) => ["error", "warning"].includes(message.type()) && faults.push(message.text()));
+    page.on("console", (message) => ["error", "warning"].includes(message.type()) && !/willReadFrequently/.test(message.text()) && faults.push(message.text()));
     page.on("request", (request) => /^(file|data|blob):/.test(request.url()) || faults.push(`asks for ${request.url()}`));
     const address = pathToFileURL(file).href;
     await page.goto(address + hash);

@@ -9,6 +9,8 @@ const KINDS = ["execute", "create", "copy", "body", "callback", "wait", "rest", 
 const STATUSES = ["OK", "EINVAL", "EKERNEL", "ECANCELED", "ETIMEDOUT"];
 const WHATS = ["execute", "create", "copy", "queue", "worker", "dispatcher", "limit", "host", "wake", "callback", "start"];
 
+const NAMED = LAYERS.flatMap((layer) => layer[1]), PLANNED = Object.keys(COSTS);
+
 function randomFrom(seed) {
   return () => {
     seed = (Math.imul(seed, 1664525) + 1013904223) >>> 0;
@@ -58,7 +60,7 @@ class Maker {
     const ready = Math.max(submitted + 900, ...inputs.map((i) => (this.ops.device[i] === device ? 0 : this.ops.completed[i] + 2200)));
     const resolved = submitted + 400 + 300 * this.random(), launched = ready;
     this.event(lane, "submit", name, submitted, 0, this.ops.number.length);
-    const fields = { name: this.name(name), parent, lane, submitted, resolved, site: LAYERS.flatMap((l) => l[1]).indexOf(name), plan: Object.keys(COSTS).indexOf(name), device };
+    const fields = { name: this.name(name), parent, lane, submitted, resolved, site: NAMED.indexOf(name), plan: PLANNED.indexOf(name), device };
     if (fate === "ECANCELED")
       return this.row({ ...fields, status: 3, error: 1, completed: resolved + 500 }, inputs);
     const began = Math.max(this.free[device] + 60, launched + 350), create = 220 + 120 * this.random(), miss = this.random() < 0.004;
@@ -211,7 +213,7 @@ class Maker {
       devices: [{ name: "cpu:0", host_memory: true }, { name: "cpu:1", host_memory: true }], lanes, names: this.names, kinds: KINDS, events,
       ops: { ...this.ops, ...this.graph() }, statuses: STATUSES,
       sites: [...LAYERS.flatMap(([composite, ops]) => ops.map((_, i) => ({ file: "tools/model/classify.c", line: 40 + i, composite: composite ?? "" }))), { file: "tools/model/classify.c", line: 31, composite: "" }],
-      plans: Object.keys(COSTS).map((name) => ({ name, attrs: name === "matmul" ? "transpose_b" : name === "softmax" ? "axis = -1" : "", inputs: name === "matmul" ? ["f32[64, 128]", "f32[128, 128]"] : ["f32[64, 128]"],
+      plans: PLANNED.map((name) => ({ name, attrs: name === "matmul" ? "transpose_b" : name === "softmax" ? "axis = -1" : "", inputs: name === "matmul" ? ["f32[64, 128]", "f32[128, 128]"] : ["f32[64, 128]"],
                                                outputs: ["f32[64, 128]"], bytes: 32768, flops: name === "matmul" ? 2 * 64 * 128 * 128 : 8192 })),
       errors: ["the kernel found a NaN in row 3", "matmul: given up before it started (classify.c:40)", "the time allowed, 20 ms, ran out"],
       counters: this.counters(duration),

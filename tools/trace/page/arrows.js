@@ -93,12 +93,12 @@ class Arrows {
 }
 
 function drawArrow(context, x0, y0, x1, y1, colour, width) {
-  const bow = Math.max(14, Math.min(90, Math.abs(x1 - x0) / 2)), sag = y0 === y1 ? 22 : 0;
+  const level = y0 === y1, bow = Math.max(level ? 2 : 14, Math.min(90, Math.abs(x1 - x0) / 2)), sag = level ? 22 : 0;
   context.strokeStyle = context.fillStyle = colour;
   context.lineWidth = width;
   context.beginPath();
   context.moveTo(x0, y0);
-  context.bezierCurveTo(x0 + bow, y0 + sag, x1 - bow - 5, y1 + sag, x1 - 4, y1);
+  context.bezierCurveTo(x0 + bow, y0 + sag, x1 - bow - (level ? 0 : 5), y1 + sag, x1 - 4, y1);
   context.stroke();
   context.beginPath();
   context.moveTo(x1, y1);

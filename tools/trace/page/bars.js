@@ -125,7 +125,7 @@ function clipped(context, text, room) {
   if (width <= room)
     return text;
   const letters = Math.floor((text.length * (room - 8)) / width);
-  return letters < 3 ? "" : `${text.slice(0, letters)}…`;
+  return letters < Math.min(5, text.length / 2) ? "" : `${text.slice(0, letters)}…`;
 }
 
 function drawLabels(context, labels, palette) {

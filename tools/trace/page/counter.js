@@ -3,8 +3,8 @@
 class CounterRow extends Row {
   constructor(height, counter) {
     super("counter", height, new Int32Array(0), () => 0, () => 0);
-    this.time = Float64Array.from(counter.time);
-    this.value = Float64Array.from(counter.value);
+    this.time = new Float64Array(counter.time);
+    this.value = new Float64Array(counter.value);
     this.unit = counter.unit;
     this.peaks = peaksOf(this.value);
     this.highest = this.value.reduce((a, b) => Math.max(a, b), 0);

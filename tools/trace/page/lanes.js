@@ -55,7 +55,7 @@ class Lanes {
   }
 
   #events(lane) {
-    return Int32Array.from({ length: lane.count }, (_, i) => lane.first + i);
+    return numbersFrom(lane.first, lane.count);
   }
 
   /* Sleep is what is left blank. */
@@ -94,7 +94,7 @@ class Lanes {
   #dispatcher(lane) {
     const { recording } = this, bars = this.#events(lane);
     const marks = [["resolves", "resolved"], ["launches", "launched"], ["completes", "completed"]].map(([name, column]) => {
-      const times = recording.ops[column], refs = Int32Array.from(times.keys()).filter((op) => times[op] >= 0);
+      const times = recording.ops[column], refs = numbersOf(times.length, (op) => times[op] >= 0);
       const row = new MarkRow(8, name, inOrder(refs, times), times, recording);
       row.caption = name;
       this.completes = row; /* the last one */
@@ -150,7 +150,8 @@ class Lanes {
 
   #counters() {
     return this.recording.counters.filter((counter) => counter.time.length).map((counter) => {
-      const row = new CounterRow(34, counter), place = counter.device >= 0 ? this.recording.deviceName(counter.device) : "";
+      const row = new CounterRow(34, counter), ofPlace = counter.device >= 0 || counter.unit === "bytes";
+      const place = ofPlace ? this.recording.deviceName(counter.device) : "";
       const lane = new Lane("counter", counter.name, place, [row]);
       lane.row = row;
       return lane;

@@ -67,7 +67,7 @@ class Minimap {
     context.clearRect(0, 0, view.width, MINIMAP_HEIGHT);
     context.drawImage(this.picture, 0, 0, view.width, MINIMAP_HEIGHT);
     context.fillStyle = palette.paper;
-    context.globalAlpha = 0.66;
+    context.globalAlpha = 0.55;
     context.fillRect(0, 0, x0, MINIMAP_HEIGHT);
     context.fillRect(x1, 0, view.width - x1, MINIMAP_HEIGHT);
     context.globalAlpha = 1;

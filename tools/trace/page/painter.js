@@ -135,6 +135,8 @@ function drawCounter(context, row, view, palette, top) {
   }
   fill(view.width);
   context.globalAlpha = 1;
+  if (row.height < 16)
+    return;
   context.font = SMALL_FONT;
   context.textBaseline = "top";
   context.textAlign = "right";

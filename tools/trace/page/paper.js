@@ -1,8 +1,8 @@
 /* The page on paper: a heading, all lanes of the present view with their names, the legend and the
  * figures. Drawn when printing begins, in light colours. */
 
-const PAPER_WIDTH = 1560; /* px of the timeline, which the sheet's width shows */
-const PAPER_NAMES = 170;
+const PAPER_WIDTH = 1180; /* px of the timeline, which the sheet's width shows */
+const PAPER_NAMES = 150;
 
 class Paper {
   constructor(timeline) {
@@ -12,7 +12,7 @@ class Paper {
   }
 
   draw() {
-    const { timeline } = this, { palette } = timeline;
+    const { timeline } = this, { palette, view } = timeline;
     document.documentElement.dataset.theme = "light";
     palette.read();
     timeline.legend.draw();
@@ -20,7 +20,7 @@ class Paper {
     const canvas = this.#picture();
     byId("print").replaceChildren(
       make("h1", {}, document.title), make("p", {}, byId("facts").textContent),
-      make("p", {}, `Shown: ${formatMoment(timeline.view.begin, timeline.view.nsPerPx)} to ${formatMoment(timeline.view.end, timeline.view.nsPerPx)}`),
+      make("p", {}, `Shown: ${formatMoment(Math.max(0, view.begin), view.nsPerPx)} to ${formatMoment(Math.min(view.duration, view.end), view.nsPerPx)}`),
       canvas);
   }
 
@@ -64,8 +64,13 @@ class Paper {
       context.fillText(clipped(context, lane.title, PAPER_NAMES - 12), 4, RULER_HEIGHT + lane.top + 6);
       context.font = SMALL_FONT;
       context.fillStyle = palette.faint;
-      if (!lane.closed)
-        context.fillText(clipped(context, lane.note, PAPER_NAMES - 12), 4, RULER_HEIGHT + lane.top + 21);
+      if (lane.closed)
+        continue;
+      context.fillText(clipped(context, lane.note, PAPER_NAMES - 60), 4, RULER_HEIGHT + lane.top + 21);
+      context.textAlign = "right";
+      for (const row of lane.rows)
+        context.fillText(row.caption ?? "", PAPER_NAMES - 6, RULER_HEIGHT + lane.top + row.top - 2);
+      context.textAlign = "left";
     }
   }
 

@@ -125,6 +125,24 @@ class Pyramid {
   }
 }
 
+/* The numbers first … first+size-1. */
+function numbersFrom(first, size) {
+  const numbers = new Int32Array(size);
+  for (let i = 0; i < size; i++)
+    numbers[i] = first + i;
+  return numbers;
+}
+
+/* Those of 0 … size-1 that `test` takes. */
+function numbersOf(size, test) {
+  const numbers = new Int32Array(size);
+  let n = 0;
+  for (let i = 0; i < size; i++)
+    if (test(i))
+      numbers[n++] = i;
+  return numbers.slice(0, n);
+}
+
 /* `refs` in the order of `times`; fast where they are in order, or nearly, as of one thread. */
 function inOrder(refs, times) {
   for (let i = 1; i < refs.length; i++)

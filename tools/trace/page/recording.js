@@ -23,7 +23,7 @@ class Recording {
       this[list] = data[list] ?? [];
     this.ops = columnsOf(data.ops ?? {}, INDICES, [...TIMES, "bytes"]);
     this.events = columnsOf(data.events ?? {}, ["kind", "name", "op", "depth"], ["start", "duration"]);
-    this.events.kind = this.events.kind.map((kind) => KIND_NAMES.indexOf((data.kinds ?? KIND_NAMES)[kind]));
+    this.events.kind = translated(this.events.kind, (data.kinds ?? KIND_NAMES).map((kind) => KIND_NAMES.indexOf(kind)));
     const path = data.path ?? {};
     this.path = { whats: path.whats ?? [], gains: path.gains ?? [],
                   ...columnsOf(path, ["op", "lane", "what"], ["start", "duration"]) };
@@ -39,7 +39,7 @@ class Recording {
       const name = status.replace(/^TNR_/, "");
       return { OK: FINE, ECANCELED: CANCELLED, ETIMEDOUT: TIMED_OUT }[name] ?? FAILED;
     });
-    return Uint8Array.from(this.ops.status, (status) => (status < 0 ? UNFINISHED : kinds[status] ?? FAILED));
+    return new Uint8Array(this.ops.status.map((status) => (status < 0 ? UNFINISHED : kinds[status] ?? FAILED)));
   }
 
   /* The axis must hold every event, also in a recording that was cut off. */
@@ -126,6 +126,11 @@ function columnsOf(table, indices, times) {
   for (const key of times)
     columns[key] = new Float64Array(table[key] ?? []);
   return columns;
+}
+
+/* Each number replaced by that in its place of the table; -1 where it has none. */
+function translated(column, table) {
+  return column.map((number) => table[number] ?? -1);
 }
 
 /* The rows that have the same key, next to each other: those of key k are rows[at[k]] … */

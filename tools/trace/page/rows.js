@@ -111,7 +111,7 @@ class MarkRow extends Row {
 /* Composites over the ops of a worker, as far as these are next to each other. */
 class BracketRow extends Row {
   constructor(height, brackets, recording) {
-    super("bracket", height, Int32Array.from(brackets.op.keys()), (i) => brackets.begin[i], (i) => brackets.end[i]);
+    super("bracket", height, numbersFrom(0, brackets.op.length), (i) => brackets.begin[i], (i) => brackets.end[i]);
     this.brackets = brackets;
     this.recording = recording;
   }
@@ -133,7 +133,7 @@ class BracketRow extends Row {
 class PathRow extends Row {
   constructor(height, recording) {
     const { start, duration } = recording.path;
-    super("bar", height, Int32Array.from(start.keys()), (i) => start[i], (i) => start[i] + duration[i]);
+    super("bar", height, numbersFrom(0, start.length), (i) => start[i], (i) => start[i] + duration[i]);
     this.recording = recording;
     this.path = recording.path;
   }
@@ -203,7 +203,7 @@ function tracksOf(refs, start, duration) {
     track.last = start[i] + duration[i];
   }
   for (const track of tracks)
-    track.begin = Float64Array.from(track.begin);
+    track.begin = new Float64Array(track.begin);
   return tracks;
 }
 

@@ -35,7 +35,8 @@ class Ruler {
     context.fillStyle = this.palette.edge;
     context.fillRect(x, 6, 1, RULER_HEIGHT);
     context.fillStyle = this.palette.faint;
-    context.fillText(text, x + 5, 12);
+    if (x + 5 + widthOf(context, text) < this.view.width)
+      context.fillText(text, x + 5, 12);
   }
 
   #base(context, text) {

@@ -34,8 +34,8 @@ class Search {
       return;
     this.text = text;
     const test = compileQuery(text, this.recording);
-    this.matching = test && Uint8Array.from({ length: this.recording.count }, (_, op) => (test(op) ? 1 : 0));
-    this.found = test && Int32Array.from(this.matching.keys()).filter((op) => this.matching[op]);
+    this.matching = test && new Uint8Array(this.recording.count).map((_, op) => (test(op) ? 1 : 0));
+    this.found = test && numbersOf(this.recording.count, (op) => this.matching[op]);
     for (const row of this.lanes.rows)
       row.matching = test && row.shape !== "counter" && row.shape !== "busy"
         ? row.part((ref) => row.op(ref) >= 0 && this.matching[row.op(ref)]) : null;

@@ -7,11 +7,9 @@ const GLIDE = 55;    /* ms in which a movement comes closer by the factor e */
 class View {
   constructor(duration) {
     this.duration = duration;
-    this.begin = this.wantedBegin = 0;
-    this.end = this.wantedEnd = duration;
     this.width = 1;
     this.smooth = !matchMedia("(prefers-reduced-motion: reduce)").matches;
-    [this.begin, this.end] = [this.wantedBegin, this.wantedEnd] = this.#within(0, duration);
+    [this.begin, this.end] = [this.wantedBegin, this.wantedEnd] = this.whole;
   }
 
   get nsPerPx() {
