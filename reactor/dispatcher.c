@@ -291,6 +291,8 @@ static void *dispatcher_main(void *argument) {
   tnr_this_thread = (tnr_thread_slot){runtime, 0};
   (void)prctl(PR_SET_NAME, "dispatcher");
   tnr_thread_here()->dispatcher_of = runtime;
+  if (runtime->serves_viewers)
+    tnr_live_enter();
   while (!tnr_dispatcher_is_over(runtime))
     if (!tnr_dispatcher_turn(runtime))
       tnr_dispatcher_rest(runtime);

@@ -6,6 +6,7 @@
 #include <event2/buffer.h>
 #include <event2/bufferevent.h>
 #include <event2/listener.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -252,6 +253,14 @@ void tnr_live_finish(tnr_runtime *runtime) {
   if (live->listener)
     evconnlistener_free(live->listener);
   free(live);
+}
+
+/* libevent writes to sockets as to files. */
+void tnr_live_enter(void) {
+  sigset_t pipe;
+  sigemptyset(&pipe);
+  sigaddset(&pipe, SIGPIPE);
+  pthread_sigmask(SIG_BLOCK, &pipe, NULL);
 }
 
 const char *tnr_live_path(const tnr_runtime *runtime) {

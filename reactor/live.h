@@ -12,6 +12,9 @@ struct evbuffer;
  * left behind. */
 tnr_status tnr_live_start(tnr_runtime *runtime, tnr_fault *fault);
 
+/* The dispatcher's thread, first: a viewer that has gone must not end the program. */
+void tnr_live_enter(void);
+
 /* When it has ended, and before its base is freed. Does nothing where it did not listen. */
 void tnr_live_finish(tnr_runtime *runtime);
 

@@ -61,8 +61,8 @@ static tnr_status check_mode(const tnr_runtime_options *options, tnr_fault *faul
     return tnr_fail(fault, TNR_EINVAL, "there is no mode %d", (int)options->mode);
   if (options->mode != TNR_DETERMINISTIC && (options->seed || options->timeline))
     return tnr_fail(fault, TNR_EINVAL, "a seed and a timeline go with TNR_DETERMINISTIC only");
-  if (options->mode == TNR_DETERMINISTIC && options->live)
-    return tnr_fail(fault, TNR_EINVAL, "live does not go with TNR_DETERMINISTIC");
+  if (options->mode != TNR_THREADS && options->live)
+    return tnr_fail(fault, TNR_EINVAL, "live goes with TNR_THREADS only");
   if (options->mode != TNR_THREADS &&
       (options->threads_per_device > 1 || options->pin || options->worker_waits))
     return tnr_fail(fault, TNR_EINVAL,
@@ -77,7 +77,7 @@ static tnr_status look_for_live(settings *out, tnr_fault *fault) {
     return TNR_OK;
   if (strcmp(value, "1") != 0)
     return tnr_fail(fault, TNR_EINVAL, "TENOR_LIVE is '%.40s', not 0 or 1", value);
-  out->live |= out->mode != TNR_DETERMINISTIC;
+  out->live |= out->mode == TNR_THREADS;
   return TNR_OK;
 }
 

@@ -64,8 +64,9 @@ typedef struct tnr_runtime_options {
    * TENOR_TRACE says, else nothing. */
   const struct tnr_trace_options *trace;
 
-  /* Processes of the same user may look at what goes on, as `tenor top` does: see tenor/live.h. Not
-   * with TNR_DETERMINISTIC. Default: whether TENOR_LIVE=1 is in the environment. */
+  /* Processes of the same user may look at what goes on, as `tenor top` does: see tenor/live.h.
+   * With TNR_THREADS only. SIGPIPE is blocked on the dispatcher's thread then. Default: whether
+   * TENOR_LIVE=1 is in the environment. */
   bool live;
 
   /* How long an op may wait to start before it fails with TNR_ETIMEDOUT, in ns, where its terms say
