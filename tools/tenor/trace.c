@@ -193,16 +193,16 @@ static void say_what_is_missing(const char *path, const struct trace_recording *
   bool flight = recording->file.flags & TNR_TRACE_FLIGHT;
   if (lost > 0 && !flight)
     fprintf(stderr,
-            "tenor: %s: %s records were LOST while it was recorded: the disk, or the thread that\n"
-            "  writes, was too slow. What follows lacks them.\n",
+            "tenor: %s: %s records were LOST while it was recorded:\n"
+            "  the disk, or the thread that writes, was too slow. What follows lacks them.\n",
             path, screen_count(lost));
   if (end->total.strangers > 0)
     fprintf(stderr, "tenor: %s: %s records of threads beyond the limit on threads are missing\n",
             path, screen_count(end->total.strangers));
   if (!end->whole)
     fprintf(stderr,
-            "tenor: %s: cut off at byte %" PRIu64 ", without the end of the recording (is the\n"
-            "  program still running, or was it killed?); what came before is shown\n",
+            "tenor: %s: cut off at byte %" PRIu64 ", without the end of the recording\n"
+            "  (is the program still running, or was it killed?); what came before is shown\n",
             path, end->bytes);
 }
 

@@ -88,7 +88,7 @@ static void print_gap(const struct trace_recording *recording, const struct trac
          screen_column(trace_cause_names[gap->cause], 17), *next ? "before " : "until the end",
          screen_end_of(next, 31));
   if (*waited)
-    printf("  %39s which waited for %s\n", "", screen_end_of(waited, 22));
+    printf("  %20s which waited for %s\n", "", screen_end_of(waited, 40));
 }
 
 static void print_totals(const struct trace_recording *recording, const struct gap_list *list,

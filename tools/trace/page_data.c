@@ -2,63 +2,8 @@
 
 #include <time.h>
 
-#include "counters.h"
-#include "json.h"
 #include "lanes.h"
-#include "page_events.h"
-#include "path.h"
-#include "rows.h"
-
-struct page {
-  const struct trace_recording *recording;
-  const struct trace_page_options *options;
-  struct trace_links links;
-  struct trace_hosts hosts;
-  struct trace_path path;
-  struct trace_gains gains;
-  struct page_events events;
-  struct json json;
-  uint32_t *rows; /* [ops]: where the page has the op; NONE */
-  uint32_t *ops;  /* [op_count]: those that the page has */
-  size_t op_count;
-  struct {
-    int64_t *at;
-    size_t count, room;
-  } times; /* of the counter that is being written */
-  struct {
-    double *at;
-    size_t count, room;
-  } values;
-  struct trace_counter counter;
-  bool no_memory;
-};
-
-/* ---- small things ---- */
-
-static int64_t index_of(uint32_t row) {
-  return row == TRACE_NONE ? -1 : (int64_t)row;
-}
-
-static int64_t time_of(int64_t time) {
-  return time == TRACE_NEVER ? -1 : time > 0 ? time : 0;
-}
-
-static int64_t row_of(const struct page *p, uint32_t op) {
-  return op == TRACE_NONE ? -1 : index_of(p->rows[op]);
-}
-
-static void put(struct page *p, int64_t value) {
-  json_integer(&p->json, NULL, value);
-}
-
-static void begin_column(struct page *p, const char *key) {
-  json_line(&p->json);
-  json_open(&p->json, key, '[');
-}
-
-static void end_column(struct page *p) {
-  json_close(&p->json, ']');
-}
+#include "page_parts.h"
 
 /* ---- the recording ---- */
 
@@ -120,7 +65,7 @@ static void put_lane(struct page *p, const struct page_lane *lane) {
   json_text(&p->json, "kind", !of ? "device" : kinds[of->kind <= TNR_TRACE_WORKER ? of->kind : 0]);
   json_text(&p->json, "name", of ? title : trace_device_name(recording, lane->device));
   json_integer(&p->json, "tid", of ? of->tid : 0);
-  json_integer(&p->json, "device", index_of(lane->device));
+  json_integer(&p->json, "device", page_index(lane->device));
   json_integer(&p->json, "first", (int64_t)lane->first);
   json_integer(&p->json, "count", (int64_t)lane->count);
   json_close(&p->json, '}');
@@ -147,7 +92,7 @@ static int64_t event_value(const struct page *p, const struct page_event *event,
   case 3:
     return event->name;
   case 4:
-    return row_of(p, event->op);
+    return page_row(p, event->op);
   default:
     return event->depth;
   }
@@ -163,218 +108,11 @@ static void put_events(struct page *p) {
   json_line(&p->json);
   json_open(&p->json, "events", '{');
   for (int column = 0; column < 6; column++) {
-    begin_column(p, columns[column]);
+    page_begin_column(p, columns[column]);
     for (size_t i = 0; i < p->events.rows.count; i++)
-      put(p, event_value(p, &p->events.rows.at[i], column));
-    end_column(p);
+      page_put(p, event_value(p, &p->events.rows.at[i], column));
+    page_end_column(p);
   }
-  json_close(&p->json, '}');
-}
-
-/* ---- ops ---- */
-
-/* Those that are there before the page's end, and what is drawn of them. */
-static tnr_status choose_ops(struct page *p, tnr_fault *fault) {
-  const struct trace_recording *recording = p->recording;
-  size_t count = recording->ops.count;
-  p->rows = malloc((count + 1) * sizeof *p->rows);
-  p->ops = malloc((count + 1) * sizeof *p->ops);
-  if (!p->rows || !p->ops)
-    return tnr_fail(fault, TNR_ENOMEM, "out of memory for the page's ops");
-  for (uint32_t i = 0; i < count; i++) {
-    const struct trace_op *op = &recording->ops.at[i];
-    bool in = op->submitted <= p->events.until; /* also when that is not known */
-    p->rows[i] = in ? (uint32_t)p->op_count : TRACE_NONE;
-    if (in)
-      p->ops[p->op_count++] = i;
-  }
-  return TNR_OK;
-}
-
-static int64_t flags_of(const struct trace_recording *recording, const struct trace_op *op) {
-  int64_t flags = op->flags & TRACE_PLAIN ? 1 : 0;
-  for (uint32_t i = op->runs; i != TRACE_NONE; i = recording->runs.at[i].next) {
-    const struct trace_run *run = &recording->runs.at[i];
-    flags |= (run->flags & TRACE_RUN_MISS ? 2 : 0) | (run->flags & TRACE_RUN_ALIAS ? 4 : 0) |
-             (run->held != TRACE_NEVER ? 8 : 0);
-  }
-  return flags;
-}
-
-static int64_t plan_of(const struct trace_recording *recording, const struct trace_op *op) {
-  for (uint32_t i = op->runs; i != TRACE_NONE; i = recording->runs.at[i].next)
-    if (recording->runs.at[i].plan != TRACE_NONE && !(recording->runs.at[i].flags & TRACE_RUN_MOVE))
-      return recording->runs.at[i].plan;
-  return -1;
-}
-
-static int64_t bytes_of(const struct trace_recording *recording, const struct trace_op *op) {
-  uint64_t sum = 0;
-  for (uint32_t i = op->runs; i != TRACE_NONE; i = recording->runs.at[i].next)
-    sum += trace_run_bytes(recording, &recording->runs.at[i]);
-  return (int64_t)(sum & ((UINT64_C(1) << 53) - 1));
-}
-
-static int64_t launch_of(const struct trace_recording *recording, const struct trace_op *op) {
-  return op->runs == TRACE_NONE ? TRACE_NEVER : recording->runs.at[op->runs].launched;
-}
-
-/* Of its inputs, the one that was complete last before it began. */
-static int64_t waited_for(const struct page *p, const struct trace_op *op, uint32_t index) {
-  const struct trace_recording *recording = p->recording;
-  int64_t began = trace_op_began(recording, index), latest = TRACE_NEVER;
-  uint32_t found = TRACE_NONE;
-  for (uint32_t i = 0; i < op->input_count; i++) {
-    uint32_t input = recording->inputs.at[op->inputs + i];
-    int64_t completed = input == TRACE_NONE ? TRACE_NEVER : trace_op_ended(recording, input);
-    if (completed > latest && completed <= began) {
-      latest = completed;
-      found = input;
-    }
-  }
-  return row_of(p, found);
-}
-
-enum op_column {
-  NUMBER,
-  KIND,
-  NAME,
-  PARENT,
-  SITE,
-  PLAN,
-  ERROR,
-  GROUP,
-  PRIORITY,
-  STATUS,
-  FLAGS,
-  LANE,
-  DEVICE,
-  SUBMITTED,
-  RESOLVED,
-  LAUNCHED,
-  BEGAN,
-  CREATED,
-  ENDED,
-  COMPLETED,
-  BYTES,
-  WAITED_FOR,
-  OP_COLUMNS
-};
-
-static const char *const op_columns[OP_COLUMNS] = {
-    "number",   "kind",    "name",  "parent",    "site",   "plan",      "error",    "group",
-    "priority", "status",  "flags", "lane",      "device", "submitted", "resolved", "launched",
-    "began",    "created", "ended", "completed", "bytes",  "waited_for"};
-
-/* The page's number of a name of the recording. */
-static int64_t name_of(struct page *p, uint32_t string) {
-  const char *text = trace_string(p->recording, string);
-  uint32_t number;
-  if (strings_put(&p->events.names, text, strlen(text), &number))
-    return number;
-  p->no_memory = true;
-  return -1;
-}
-
-static int64_t op_time(const struct page *p, uint32_t index, enum op_column column) {
-  const struct trace_op *op = &p->recording->ops.at[index];
-  switch (column) {
-  case SUBMITTED:
-    return time_of(op->submitted);
-  case RESOLVED:
-    return time_of(op->resolved);
-  case LAUNCHED:
-    return time_of(launch_of(p->recording, op));
-  case BEGAN:
-    return time_of(trace_op_began(p->recording, index));
-  case CREATED:
-    return time_of(trace_op_created(p->recording, index));
-  case ENDED:
-    return time_of(trace_op_ended(p->recording, index));
-  default:
-    return time_of(op->completed);
-  }
-}
-
-static int64_t op_value(struct page *p, uint32_t index, enum op_column column) {
-  const struct trace_recording *recording = p->recording;
-  const struct trace_op *op = &recording->ops.at[index];
-  switch (column) {
-  case NUMBER:
-    return op->number;
-  case KIND:
-    return op->kind;
-  case NAME:
-    return name_of(p, trace_op_name(recording, index));
-  case PARENT:
-    return row_of(p, op->parent);
-  case SITE:
-    return index_of(op->site);
-  case PLAN:
-    return plan_of(recording, op);
-  case ERROR:
-    return index_of(op->error);
-  case GROUP:
-    return op->group == TRACE_NONE ? -1 : name_of(p, op->group);
-  case PRIORITY:
-    return op->priority;
-  case STATUS:
-    return op->completed == TRACE_NEVER ? -1 : op->status;
-  case FLAGS:
-    return flags_of(recording, op);
-  case LANE:
-    return op->lane == TRACE_NONE ? -1 : (int64_t)p->events.lane_of[op->lane];
-  case DEVICE:
-    return op->runs == TRACE_NONE ? -1 : (int64_t)recording->runs.at[op->runs].device;
-  case BYTES:
-    return bytes_of(recording, op);
-  case WAITED_FOR:
-    return waited_for(p, op, index);
-  default:
-    return op_time(p, index, column);
-  }
-}
-
-/* Lists of which each op has a part: where the parts begin, and all of them. */
-static void put_lists(struct page *p, bool inputs) {
-  const struct trace_recording *recording = p->recording;
-  int64_t at = 0;
-  for (int pass = 0; pass < 2; pass++) {
-    const char *key =
-        inputs ? (pass ? "inputs" : "inputs_at") : (pass ? "dependents" : "dependents_at");
-    begin_column(p, key);
-    for (size_t i = 0; i < p->op_count; i++) {
-      const struct trace_op *op = &recording->ops.at[p->ops[i]];
-      const uint32_t *ends = &p->links.dependents_at[p->ops[i]];
-      const uint32_t *list =
-          inputs ? recording->inputs.at + op->inputs : p->links.dependents + ends[0];
-      uint32_t count = inputs ? op->input_count : ends[1] - ends[0];
-      if (!pass)
-        put(p, at);
-      for (uint32_t k = 0; k < count; k++) {
-        int64_t row = row_of(p, list[k]);
-        at += row >= 0;
-        if (pass && row >= 0)
-          put(p, row);
-      }
-    }
-    if (!pass)
-      put(p, at);
-    end_column(p);
-  }
-}
-
-static void put_ops(struct page *p) {
-  json_line(&p->json);
-  json_open(&p->json, "ops", '{');
-  for (enum op_column column = NUMBER; column < OP_COLUMNS; column++) {
-    begin_column(p, op_columns[column]);
-    for (size_t i = 0; i < p->op_count; i++)
-      put(p, op_value(p, p->ops[i], column));
-    end_column(p);
-  }
-  put_lists(p, true);
-  put_lists(p, false);
   json_close(&p->json, '}');
 }
 
@@ -462,11 +200,11 @@ static void end_counter(struct page *p) {
   json_line(&p->json);
   json_open(&p->json, NULL, '{');
   json_text(&p->json, "name", name);
-  json_integer(&p->json, "device", index_of(p->counter.device));
+  json_integer(&p->json, "device", page_index(p->counter.device));
   json_text(&p->json, "unit", p->counter.unit);
   json_open(&p->json, "time", '[');
   for (size_t i = 0; i < p->times.count; i++)
-    put(p, p->times.at[i]);
+    page_put(p, p->times.at[i]);
   json_close(&p->json, ']');
   json_open(&p->json, "value", '[');
   for (size_t i = 0; i < p->values.count; i++)
@@ -514,7 +252,7 @@ static int64_t step_value(const struct page *p, const struct trace_step *step, i
   case 1:
     return step->end - step->begin;
   case 2:
-    return row_of(p, step->op);
+    return page_row(p, step->op);
   case 3:
     return step->lane == TRACE_NONE ? -1 : (int64_t)p->events.lane_of[step->lane];
   default:
@@ -538,11 +276,11 @@ static void put_path(struct page *p) {
   json_line(&p->json);
   json_open(&p->json, "path", '{');
   for (int column = 0; column < 5; column++) {
-    begin_column(p, columns[column]);
+    page_begin_column(p, columns[column]);
     for (size_t i = 0; i < p->path.steps.count; i++)
       if (p->path.steps.at[i].begin < p->events.until)
-        put(p, step_value(p, &p->path.steps.at[i], column));
-    end_column(p);
+        page_put(p, step_value(p, &p->path.steps.at[i], column));
+    page_end_column(p);
   }
   json_open(&p->json, "whats", '[');
   for (int i = 0; i < TRACE_WHATS; i++)
@@ -569,7 +307,7 @@ static tnr_status prepare(struct page *p, tnr_fault *fault) {
   if (status == TNR_OK)
     status =
         page_events_make(p->recording, &p->hosts, &p->links, p->options->events, &p->events, fault);
-  return status == TNR_OK ? choose_ops(p, fault) : status;
+  return status == TNR_OK ? page_choose_ops(p, fault) : status;
 }
 
 static void finish(struct page *p) {
@@ -592,7 +330,7 @@ static tnr_status put_all(struct page *p, tnr_fault *fault) {
   put_devices(p);
   put_lanes(p);
   put_events(p);
-  put_ops(p);
+  page_put_ops(p);
   put_names(p);
   put_statuses(p);
   put_sites(p);

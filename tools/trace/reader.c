@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "form.h"
 #include "rows.h"
 
 /* Where a tape has got to. */
@@ -236,104 +237,6 @@ static int64_t moment(const struct trace_reader *reader, uint64_t ticks) {
 
 /* ---- records ---- */
 
-static size_t words_of(size_t bytes) {
-  return (bytes + 7) / 8;
-}
-
-/* The words of a record's struct; 0: such a record is not known. */
-static size_t fixed_words(unsigned type) {
-  switch (type) {
-  case TNR_TRACE_SITE:
-    return words_of(sizeof(tnr_trace_site));
-  case TNR_TRACE_PLAN:
-    return words_of(sizeof(tnr_trace_plan));
-  case TNR_TRACE_GROUP:
-    return words_of(sizeof(tnr_trace_group));
-  case TNR_TRACE_THREAD:
-    return words_of(sizeof(tnr_trace_thread));
-  case TNR_TRACE_DEVICE:
-    return words_of(sizeof(tnr_trace_device));
-  case TNR_TRACE_TOTAL:
-    return words_of(sizeof(tnr_trace_total));
-  case TNR_TRACE_SUBMIT:
-    return words_of(sizeof(tnr_trace_submit));
-  case TNR_TRACE_INPUTS:
-  case TNR_TRACE_RESOLVE:
-  case TNR_TRACE_HELD:
-  case TNR_TRACE_LAUNCH:
-  case TNR_TRACE_END:
-  case TNR_TRACE_SIGNAL:
-  case TNR_TRACE_COMPLETE:
-  case TNR_TRACE_WAKE:
-  case TNR_TRACE_ERROR:
-    return words_of(sizeof(tnr_trace_short));
-  case TNR_TRACE_CREATE:
-  case TNR_TRACE_BODY:
-  case TNR_TRACE_CALLBACK:
-  case TNR_TRACE_WAIT:
-  case TNR_TRACE_REST:
-    return words_of(sizeof(tnr_trace_span));
-  case TNR_TRACE_MOVE:
-    return words_of(sizeof(tnr_trace_move));
-  case TNR_TRACE_RUN:
-  case TNR_TRACE_BEGIN:
-    return words_of(sizeof(tnr_trace_run));
-  case TNR_TRACE_COUNTER:
-    return words_of(sizeof(tnr_trace_counter));
-  default:
-    return 0;
-  }
-}
-
-/* How many of `left` words `count` descriptions take; more than `left`: they do not fit. */
-static size_t descriptions(const uint64_t *at, size_t left, unsigned count) {
-  size_t used = 0;
-  for (unsigned i = 0; i < count && used <= left; i++)
-    used += used < left ? 1 + (at[used] >> 8 & 0xff) : left + 1;
-  return used;
-}
-
-/* The words that a record's texts and lists take behind its struct. */
-static size_t more_words(const uint64_t *words, size_t left) {
-  const tnr_trace_site *site = (const tnr_trace_site *)words;
-  const tnr_trace_plan *plan = (const tnr_trace_plan *)words;
-  switch (words[0] & 0xff) {
-  case TNR_TRACE_SITE:
-    return words_of((size_t)site->name_bytes + site->composite_bytes + site->file_bytes);
-  case TNR_TRACE_PLAN:
-    return descriptions((const uint64_t *)(plan + 1), left,
-                        (unsigned)plan->in_count + plan->out_count) +
-           words_of((size_t)plan->name_bytes + plan->attrs_bytes);
-  case TNR_TRACE_GROUP:
-    return words_of(((const tnr_trace_group *)words)->name_bytes);
-  case TNR_TRACE_DEVICE:
-    return words_of(((const tnr_trace_device *)words)->name_bytes);
-  case TNR_TRACE_SUBMIT:
-    return ((size_t)((const tnr_trace_submit *)words)->inputs + 1) / 2;
-  case TNR_TRACE_INPUTS:
-    return ((size_t)((const tnr_trace_inputs *)words)->inputs + 1) / 2;
-  case TNR_TRACE_ERROR:
-    return words_of(((const tnr_trace_error *)words)->bytes);
-  case TNR_TRACE_MOVE:
-    return descriptions((const uint64_t *)((const tnr_trace_move *)words + 1), left, 1);
-  default:
-    return 0;
-  }
-}
-
-static bool is_brief(unsigned type) {
-  return type >= TNR_TRACE_BRIEF_RESOLVE;
-}
-
-/* `words` are there. */
-static bool fits(const uint64_t *words, size_t count) {
-  unsigned type = words[0] & 0xff;
-  size_t fixed = fixed_words(type);
-  if (is_brief(type))
-    return type != TNR_TRACE_BRIEF_SUBMIT || (words[1] >> 48 & 0xff) <= 2;
-  return fixed <= count && more_words(words, count - fixed) <= count - fixed;
-}
-
 static void read_brief(const struct trace_reader *reader, const uint64_t *words,
                        struct trace_event *out) {
   out->op = (uint32_t)(words[0] >> 32);
@@ -395,7 +298,7 @@ static void read_long(const struct trace_reader *reader, const uint64_t *words,
                       struct trace_event *out) {
   const tnr_trace_short *small = (const tnr_trace_short *)words;
   out->flags = words[0] >> 8 & 0xff;
-  if (fixed_words(out->type) < 2)
+  if (trace_record_words(out->type) < 2)
     return;
   out->op = small->op;
   out->what = out->device = small->what;
@@ -435,7 +338,7 @@ static void read_record(struct trace_reader *reader, const uint64_t *words, uint
                               .kind = reader->piece.kind,
                               .piece = &reader->piece,
                               .words = words};
-  if (is_brief(out->type))
+  if (trace_is_brief(out->type))
     read_brief(reader, words, out);
   else
     read_long(reader, words, out);
@@ -450,7 +353,8 @@ static tnr_status time_of(struct trace_reader *reader, uint64_t head, uint64_t *
   if (reader->piece.kind >= TNR_TRACE_PLACES)
     return TNR_OK;
   struct tape *tape = &reader->tapes.at[reader->piece.tape];
-  *ticks = is_brief(head & 0xff) ? tape->last + (head >> 16 & 0xffff) : tape->base + (head >> 24);
+  *ticks =
+      trace_is_brief(head & 0xff) ? tape->last + (head >> 16 & 0xffff) : tape->base + (head >> 24);
   if (*ticks < tape->last)
     return damaged(reader, fault, "damaged: time goes back, by ticks", tape->last - *ticks);
   tape->last = *ticks;
@@ -465,7 +369,7 @@ static tnr_status next_record(struct trace_reader *reader, struct trace_event *o
   if (count == 0)
     return damaged(reader, fault, "damaged: without a length there is a record of type",
                    words[0] & 0xff);
-  if (count > left || !fits(words, count))
+  if (count > left || !trace_record_fits(words, count))
     return damaged(reader, fault, "damaged: beyond its end goes a record of type", words[0] & 0xff);
   if (reader->left-- == 0)
     return damaged(reader, fault,
