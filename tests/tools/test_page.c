@@ -15,7 +15,7 @@ static bool write_empty(FILE *to, void *calls) {
   return fputs("{}", to) >= 0;
 }
 
-static bool fail(FILE *to, void *calls) {
+static bool write_nothing(FILE *to, void *calls) {
   (void)to;
   ++*(int *)calls;
   return false;
@@ -63,7 +63,7 @@ static void test_a_failure_is_handed_on(void **state) {
   (void)state;
   bool written;
   int calls;
-  free(page_of(fail, &written, &calls));
+  free(page_of(write_nothing, &written, &calls));
   assert_false(written);
   assert_int_equal(calls, 1);
 }
