@@ -51,7 +51,7 @@ static bool serve_all(struct server *server) {
 
 int main(int count, char **arguments) {
   const tnr_sim_config model = {.launch_ns = 500000}; /* half a millisecond an op */
-  const tnr_device_config sims = {tnr_sim_driver(), 2, &model};
+  const tnr_device_config sims = {.driver = tnr_sim_driver(), .count = 2, .config = &model};
   tnr_runtime *runtime = tnr_runtime_create(
       &(tnr_runtime_options){.devices = &sims, .device_configs = 1, .mode = TNR_DETERMINISTIC});
   if (!runtime || tnr_scope_open() != TNR_OK)
