@@ -63,10 +63,13 @@ struct tnr_op {
   uint32_t missing;     /* inputs still waited for */
   uint8_t parts_left;   /* signals still to come */
   uint8_t stage;        /* a tnr_op_stage */
+
+  /* Not in one word with what the dispatcher alone writes: compilers read several fields at once.
+   */
+  uint64_t held; /* where there are limits: what it holds of them, see bounds.c. Written by who
+                  * submits it, then by the worker that creates, then read by the dispatcher */
   _Atomic uint8_t parts_running; /* atomic: parts launched that have not run; where workers wait */
   tnr_spin creating; /* held by the worker that creates the outputs, where there are several */
-  uint64_t held;     /* where there are limits: what it holds of them, see bounds.c. Written by who
-                      * submits it, then by the worker that creates, then read by the dispatcher */
 
   _Alignas(64) tnr_future future; /* of its result; outputs also as tensors' producer */
   const tnr_op_def *def;          /* immutable after create */
