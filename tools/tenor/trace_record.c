@@ -30,34 +30,34 @@ static const char help[] =
 
 enum { CANNOT_START = 127, BY_SIGNAL = 128 };
 
-static pid_t child; /* immutable once there are handlers */
-
-static void pass_on(int number) {
-  kill(child, number);
-}
-
 static const int passed[] = {SIGTERM, SIGHUP, SIGUSR1, SIGUSR2};
 
 enum { PASSED = sizeof passed / sizeof *passed };
 
-/* Those from a terminal reach the child by themselves: we only outlive it. */
-static void watch_signals(void) {
-  struct sigaction action = {.sa_handler = pass_on, .sa_flags = SA_RESTART};
-  sigemptyset(&action.sa_mask);
+/* Until somebody waits for them. */
+static void hold_signals(sigset_t *held, sigset_t *before) {
+  sigemptyset(held);
+  sigaddset(held, SIGCHLD);
   for (int i = 0; i < PASSED; i++)
-    sigaction(passed[i], &action, NULL);
-  action.sa_handler = SIG_IGN;
-  sigaction(SIGINT, &action, NULL);
-  sigaction(SIGQUIT, &action, NULL);
+    sigaddset(held, passed[i]);
+  sigprocmask(SIG_BLOCK, held, before);
 }
 
-/* Until there is somebody to pass them on to. */
-static void hold_signals(sigset_t *before) {
-  sigset_t held;
-  sigemptyset(&held);
-  for (int i = 0; i < PASSED; i++)
-    sigaddset(&held, passed[i]);
-  sigprocmask(SIG_BLOCK, &held, before);
+/* Those from a terminal reach the child by themselves: we only outlive it. */
+static void outlive_terminal(void) {
+  signal(SIGINT, SIG_IGN);
+  signal(SIGQUIT, SIG_IGN);
+}
+
+/* Passes signals on until the child has ended. */
+static bool await(pid_t child, const sigset_t *held, int *status) {
+  pid_t ended;
+  while ((ended = waitpid(child, status, WNOHANG)) == 0) {
+    int number = sigwaitinfo(held, NULL);
+    if (number > 0 && number != SIGCHLD)
+      kill(child, number);
+  }
+  return ended == child;
 }
 
 static void start(char **argv, const sigset_t *mask) {
@@ -145,22 +145,21 @@ static struct timespec a_moment_ago(void) {
 
 static int record(const char *path, bool flight, char **argv) {
   int status;
-  sigset_t mask;
+  sigset_t held, mask;
   struct timespec since = a_moment_ago();
   if (!set_environment(path, flight))
     return command_fail("no memory to record");
   fflush(NULL);
-  hold_signals(&mask);
-  child = fork();
+  signal(SIGCHLD, SIG_DFL); /* where it is ignored, nobody can be waited for */
+  hold_signals(&held, &mask);
+  pid_t child = fork();
   if (child == -1)
     return command_fail("cannot start a process: %s", strerror(errno));
   if (child == 0)
     start(argv, &mask);
-  watch_signals();
-  sigprocmask(SIG_SETMASK, &mask, NULL);
-  while (waitpid(child, &status, 0) == -1)
-    if (errno != EINTR)
-      return command_fail("cannot wait for '%s': %s", argv[0], strerror(errno));
+  outlive_terminal();
+  if (!await(child, &held, &status))
+    return command_fail("cannot wait for '%s': %s", argv[0], strerror(errno));
   if (exit_status_of(status) != CANNOT_START)
     say_files(path, &since, flight);
   return exit_status_of(status);
