@@ -1,7 +1,8 @@
 /* An image classifier behind HTTP, on one thread: libevent's evhttp takes the requests on the
  * program's own base, tenor runs the model on its devices, and the results come back to that base
- * through a mailbox. With --blocking the same server waits for each result instead, to be compared
- * with. */
+ * through a mailbox. How much may be in flight is the runtime's limit: the image that finds no room
+ * is answered with 503. With --blocking the same server waits for each result instead, to be
+ * compared with. */
 #include <event2/buffer.h>
 #include <event2/bufferevent.h>
 #include <event2/event.h>
@@ -77,6 +78,10 @@ static void reply(struct evhttp_request *http, int code, const char *reason, con
 /* The error's words are tenor's: they hold no quotation mark or backslash but in file names. */
 static void reply_error(struct evhttp_request *http, const tnr_error *error) {
   switch (tnr_error_code(error)) {
+  case TNR_EAGAIN:
+    reply(http, HTTP_SERVUNAVAIL, "Service Unavailable", "{\"error\": \"%s\"}\n",
+          tnr_error_reason(error));
+    return;
   case TNR_ETIMEDOUT:
     reply(http, 504, "Gateway Timeout", "{\"error\": \"%s\"}\n", tnr_error_reason(error));
     return;
@@ -116,19 +121,30 @@ static bool read_image(struct evhttp_request *http, float *pixels) {
 
 /* ---- the model ---- */
 
-/* The same for a tensor and for a future: probabilities on the host, or NONE with tnr_error(). In
- * an open scope. */
-static tnr_value classify(server *s, tnr_value image) {
+/* Of an image on the host; probabilities on the host, too. */
+static tnr_value run_model(const tnr_value *in, int in_count, const void *attrs) {
+  const server *s = *(server *const *)attrs;
   tnr_fault fault;
-  tnr_value logits;
+  tnr_value logits, image = tnr_to_device(in[0], s->device);
+  (void)in_count;
   tnr_status status = model_apply(&s->model, &image, &logits, &fault);
   if (status != TNR_OK) /* tnr_error() is of the call that failed */
     return (tnr_value){0};
   return tnr_to_device(tnr_softmax(logits, .axis = 1), s->host);
 }
 
+/* A composite finds room before its body runs, and then all of it goes through: no image is left
+ * half submitted, with ops that take room until their turn comes though they were cancelled. */
+static const tnr_composite_def model_def = {
+    .name = "model", .attrs_size = sizeof(server *), .body = run_model};
+
+/* The same for a tensor and for a future; NONE with tnr_error() on failure. In an open scope. */
+static tnr_value classify(const server *s, tnr_value image) {
+  return tnr_call_composite(&model_def, TNR_HERE, &image, 1, &s);
+}
+
 static tnr_tensor *image_tensor(const server *s, const float *pixels) {
-  return tnr_tensor_create(s->device, TNR_F32, TNR_SHAPE(1, 1, SIDE, SIDE), pixels);
+  return tnr_tensor_create(s->host, TNR_F32, TNR_SHAPE(1, 1, SIDE, SIDE), pixels);
 }
 
 /* Nobody else is served meanwhile. */
@@ -206,7 +222,7 @@ static void answer(tnr_value future, void *user) {
   finish(r);
 }
 
-/* In an open scope: NONE with tnr_error() when nothing was submitted. */
+/* In an open scope: NONE with tnr_error() when not all of it was submitted. */
 static tnr_value submit(request *r, const float *pixels) {
   server *s = r->server;
   tnr_error_clear();
@@ -237,6 +253,8 @@ static void answer_later(server *s, struct evhttp_request *http, const float *pi
       fprintf(stderr, "classifier: a client that hangs up will not be noticed\n");
   } else {
     reply_error(http, tnr_error());
+    if (r->group)
+      tnr_group_cancel(r->group); /* what had been submitted when memory ran out */
     finish(r);
   }
   tnr_scope_close();
@@ -253,17 +271,15 @@ static void on_image(struct evhttp_request *http, void *user) {
           "{\"error\": \"28 x 28 grey bytes are expected, raw or as PGM\"}\n");
   else if (s->blocking)
     answer_blocking(s, http, pixels);
-  else if (s->in_flight >= s->limit)
-    reply(http, HTTP_SERVUNAVAIL, "Service Unavailable", "{\"error\": \"%d are in flight\"}\n",
-          s->in_flight);
   else
     answer_later(s, http, pixels);
 }
 
 static void on_status(struct evhttp_request *http, void *user) {
   const server *s = user;
-  reply(http, HTTP_OK, "OK", "{\"requests\": %" PRIu64 ", \"in_flight\": %d}\n", s->requests,
-        s->in_flight);
+  reply(http, HTTP_OK, "OK",
+        "{\"requests\": %" PRIu64 ", \"in_flight\": %d, \"ops\": %" PRId64 "}\n", s->requests,
+        s->in_flight, tnr_runtime_in_flight(s->runtime).ops);
 }
 
 /* ---- the loop ---- */
@@ -331,21 +347,37 @@ static int serve(server *s) {
 
 /* ---- start and end ---- */
 
-static tnr_status load_model(server *s, tnr_fault *fault) {
+static tnr_status read_model(server *s, tnr_fault *fault) {
   tnr_status status = onnx_read(s->model_path, &s->graph, fault);
   if (status == TNR_OK)
     status = recipe_init(&s->graph, &s->recipe, fault);
   if (status == TNR_OK && (s->graph.input_count != 1 || s->graph.output_count != 1))
     status = tnr_fail(fault, TNR_EUNSUPPORTED, "the model does not make one output of one input");
-  return status == TNR_OK ? model_init(&s->recipe, s->device, &s->model, fault) : status;
+  return status;
 }
 
-static tnr_status start(server *s, tnr_fault *fault) {
+/* The constants go to the device at once: they need room, too. */
+static tnr_limits limits(const server *s) {
+  enum { MORE = 3 }; /* the image to the device, the softmax, the scores to the host */
+  int64_t ops = s->limit * ((int64_t)s->recipe.step_count + MORE);
+  int64_t slots = (int64_t)s->recipe.slot_count;
+  return (tnr_limits){.max_ops = s->blocking ? 0 : ops > slots ? ops : slots};
+}
+
+static tnr_runtime *create_runtime(const server *s) {
   const tnr_sim_config slow = {.launch_ns = (int64_t)s->slow_ms * MS};
   const tnr_device_config device = {.driver = s->slow_ms ? tnr_sim_driver() : tnr_cpu_driver(),
                                     .count = 1,
                                     .config = s->slow_ms ? &slow : NULL};
-  s->runtime = tnr_runtime_create(&(tnr_runtime_options){.devices = &device, .device_configs = 1});
+  return tnr_runtime_create(&(tnr_runtime_options){
+      .devices = &device, .device_configs = 1, .limits = limits(s), .full_is_error = true});
+}
+
+static tnr_status start(server *s, tnr_fault *fault) {
+  tnr_status status = read_model(s, fault);
+  if (status != TNR_OK)
+    return status;
+  s->runtime = create_runtime(s);
   s->mailbox = s->runtime ? tnr_mailbox_create(s->runtime) : NULL;
   s->base = event_base_new();
   if (!s->mailbox || !s->base)
@@ -353,7 +385,10 @@ static tnr_status start(server *s, tnr_fault *fault) {
                     tnr_error() ? tnr_error_message(tnr_error()) : "libevent has no base");
   s->device = tnr_runtime_device_at(s->runtime, 0);
   s->host = tnr_runtime_device(s->runtime, "host");
-  return load_model(s, fault);
+  status = model_init(&s->recipe, s->device, &s->model, fault);
+  if (status == TNR_OK && tnr_synchronize_device(s->device) != TNR_OK) /* all room is for images */
+    return tnr_fail(fault, tnr_error_code(tnr_error()), "%s", tnr_error_message(tnr_error()));
+  return status;
 }
 
 /* Those who still wait for an answer have lost their connection. */
@@ -376,7 +411,9 @@ static const char help[] =
     "\n"
     "  --port N         on 127.0.0.1; 0, the default: any that is free\n"
     "  --deadline MS    an image whose last op has not begun by then is answered with 504 (1000)\n"
-    "  --in-flight N    more images at once are answered with 503 (64)\n"
+    "  --in-flight N    while as many ops are in flight as N images have, more images are "
+    "answered\n"
+    "                   with 503 (64)\n"
     "  --blocking       wait for each result in the loop, without deadline and limit\n"
     "  --slow MS        a simulated device that takes so long for each op\n";
 
@@ -400,7 +437,8 @@ static bool parse(server *s, int argc, char **argv) {
       return false;
   }
   s->model_path = argv[optind];
-  return optind + 1 == argc && s->port >= 0 && s->port < 65536 && s->deadline_ms > 0;
+  return optind + 1 == argc && s->port >= 0 && s->port < 65536 && s->deadline_ms > 0 &&
+         s->limit > 0;
 }
 
 int main(int argc, char **argv) {
