@@ -8,147 +8,22 @@
 #include "dispatcher.h"
 #include "error.h"
 #include "record.h"
+#include "settings.h"
 #include "thread.h"
 #include "trace.h"
 #include "wait.h"
-
-enum { PROGRAM_CACHE_DEFAULT = 1024, DEVICES_MAX = 1024 };
-static const int64_t SPIN_NS_DEFAULT = 12000;
 
 const char *tnr_version(void) {
   return TENOR_VERSION;
 }
 
-/* ---- options ---- */
-
-static const tnr_device_config one_cpu = {.count = 1};
-
-/* Options with everything filled in. */
-typedef struct settings {
-  const tnr_device_config *configs;
-  int config_count, device_count;
-  int threads_per_device, program_cache;
-  int64_t spin_ns, op_timeout_ns;
-  bool pin, worker_waits, live;
-  const tnr_trace_options *trace;
-  tnr_mode mode;
-  uint64_t seed;
-  tnr_timeline timeline;
-  tnr_limits limits;
-  bool full_is_error;
-} settings;
-
-static tnr_status check_limits(tnr_limits limits, tnr_fault *fault) {
-  if (limits.max_ops < 0 || limits.max_bytes < 0)
-    return tnr_fail(fault, TNR_EINVAL, "a limit of what is in flight is negative");
-  return TNR_OK;
-}
-
-static tnr_status count_devices(settings *out, tnr_fault *fault) {
-  for (int i = 0; i < out->config_count; i++) {
-    const tnr_device_config *config = &out->configs[i];
-    if (check_limits(config->limits, fault) != TNR_OK)
-      return TNR_EINVAL;
-    if (config->count < 1 || config->count > 64)
-      return tnr_fail(fault, TNR_EINVAL, "1 to 64 devices of a kind, not %d", config->count);
-    tnr_status status = config == &one_cpu ? TNR_OK : tnr_driver_check(config->driver, fault);
-    if (status != TNR_OK)
-      return status;
-    for (int k = 0; k < i; k++)
-      if (strcmp(out->configs[k].driver->kind, config->driver->kind) == 0)
-        return tnr_fail(fault, TNR_EINVAL, "the kind '%s' is configured twice",
-                        config->driver->kind);
-    out->device_count += config->count;
-  }
-  if (out->device_count > DEVICES_MAX)
-    return tnr_fail(fault, TNR_EINVAL, "%d devices are too many", out->device_count);
-  return TNR_OK;
-}
-
-/* What does not go with the mode. */
-static tnr_status check_mode(const tnr_runtime_options *options, tnr_fault *fault) {
-  if (options->mode < TNR_THREADS || options->mode > TNR_DETERMINISTIC)
-    return tnr_fail(fault, TNR_EINVAL, "there is no mode %d", (int)options->mode);
-  if (options->mode != TNR_DETERMINISTIC && (options->seed || options->timeline))
-    return tnr_fail(fault, TNR_EINVAL, "a seed and a timeline go with TNR_DETERMINISTIC only");
-  if (options->mode != TNR_THREADS && options->live)
-    return tnr_fail(fault, TNR_EINVAL, "live goes with TNR_THREADS only");
-  if (options->mode != TNR_THREADS &&
-      (options->threads_per_device > 1 || options->pin || options->worker_waits))
-    return tnr_fail(fault, TNR_EINVAL,
-                    "threads_per_device, pin and worker_waits go with TNR_THREADS only");
-  return TNR_OK;
-}
-
-/* What the environment says where the options do not. */
-static tnr_status look_for_live(settings *out, tnr_fault *fault) {
-  const char *value = getenv("TENOR_LIVE");
-  if (!value || !value[0] || strcmp(value, "0") == 0)
-    return TNR_OK;
-  if (strcmp(value, "1") != 0)
-    return tnr_fail(fault, TNR_EINVAL, "TENOR_LIVE is '%.40s', not 0 or 1", value);
-  out->live |= out->mode == TNR_THREADS;
-  return TNR_OK;
-}
-
-static tnr_status settle(const tnr_runtime_options *options, settings *out, tnr_fault *fault) {
-  static const tnr_runtime_options defaults;
-  if (!options)
-    options = &defaults;
-  if (options->threads_per_device < 0 || options->program_cache < 0 || options->max_threads < 0 ||
-      options->op_timeout_ns < 0 || options->device_configs < 0 ||
-      (options->device_configs > 0 && !options->devices))
-    return tnr_fail(fault, TNR_EINVAL, "an option is negative, or devices are missing");
-  *out = (settings){
-      .configs = options->device_configs ? options->devices : &one_cpu,
-      .config_count = options->device_configs ? options->device_configs : 1,
-      .threads_per_device = options->threads_per_device ? options->threads_per_device : 1,
-      .program_cache = options->program_cache ? options->program_cache : PROGRAM_CACHE_DEFAULT,
-      .spin_ns = options->spin_ns ? options->spin_ns : SPIN_NS_DEFAULT,
-      .op_timeout_ns = options->op_timeout_ns,
-      .pin = options->pin,
-      .worker_waits = options->worker_waits,
-      .trace = options->trace,
-      .live = options->live,
-      .mode = options->mode,
-      .seed = options->seed,
-      .timeline = {.write = options->timeline, .user = options->timeline_user},
-      .limits = options->limits,
-      .full_is_error = options->full_is_error,
-  };
-  tnr_status status = check_mode(options, fault);
-  if (status == TNR_OK)
-    status = check_limits(out->limits, fault);
-  if (status == TNR_OK)
-    status = look_for_live(out, fault);
-  if (status == TNR_OK)
-    status = count_devices(out, fault);
-  int64_t threads = (int64_t)out->device_count * out->threads_per_device;
-  if (status == TNR_OK && out->mode == TNR_THREADS && options->max_threads &&
-      threads > options->max_threads)
-    return tnr_fail(
-        fault, TNR_EINVAL, "%d devices of %d threads are %lld, but max_threads allows %d",
-        out->device_count, out->threads_per_device, (long long)threads, options->max_threads);
-  return status;
-}
-
 /* ---- making ---- */
 
-static void fill_places(const settings *set, struct tnr_device_plan *places) {
-  for (int i = 0; i < set->config_count; i++)
-    for (int k = 0; k < set->configs[i].count; k++)
-      *places++ = (struct tnr_device_plan){
-          .driver = set->configs == &one_cpu ? tnr_cpu_driver() : set->configs[i].driver,
-          .config = set->configs[i].config,
-          .index = k,
-      };
-}
-
-static tnr_status make_machine(tnr_runtime *runtime, const settings *set, tnr_fault *fault) {
+static tnr_status make_machine(tnr_runtime *runtime, const tnr_settings *set, tnr_fault *fault) {
   struct tnr_device_plan *places = calloc((size_t)set->device_count, sizeof *places);
   if (!places)
     return tnr_fail(fault, TNR_ENOMEM, "out of memory for %d devices", set->device_count);
-  fill_places(set, places);
+  tnr_settings_place_devices(set, places);
   tnr_machine_plan plan = {
       .runtime = runtime,
       .device_count = set->device_count,
@@ -162,7 +37,7 @@ static tnr_status make_machine(tnr_runtime *runtime, const settings *set, tnr_fa
   return status;
 }
 
-static tnr_status make_bounds(tnr_runtime *runtime, const settings *set, tnr_fault *fault) {
+static tnr_status make_bounds(tnr_runtime *runtime, const tnr_settings *set, tnr_fault *fault) {
   tnr_status status = tnr_bounds_init(runtime, set->limits, set->full_is_error, fault);
   int device = 0;
   for (int i = 0; i < set->config_count && status == TNR_OK; i++)
@@ -264,7 +139,7 @@ static void end_dispatcher(tnr_runtime *runtime) {
     tnr_crank_run_out(runtime);
 }
 
-static tnr_status start(tnr_runtime *runtime, const settings *set, tnr_fault *fault) {
+static tnr_status start(tnr_runtime *runtime, const tnr_settings *set, tnr_fault *fault) {
   runtime->mode = set->mode;
   runtime->spin_ns = set->mode == TNR_THREADS ? set->spin_ns : -1;
   runtime->looks = tnr_parker_looks();
@@ -312,14 +187,15 @@ no_machine:
 
 tnr_runtime *tnr_runtime_create(const tnr_runtime_options *options) {
   tnr_fault fault = {TNR_ENOMEM, "out of memory for a runtime"};
-  settings set = {0};
+  tnr_settings set = {0};
   tnr_runtime *runtime = aligned_alloc(_Alignof(tnr_runtime), sizeof *runtime);
   if (runtime) {
     memset(runtime, 0, sizeof *runtime);
     runtime->wake_fd = -1;
     tnr_recorder_init(&runtime->recorder, runtime);
     tnr_mailbox_init(&runtime->mail, runtime, TNR_MAILBOX_OF_DISPATCHER);
-    if (settle(options, &set, &fault) == TNR_OK && start(runtime, &set, &fault) == TNR_OK)
+    if (tnr_settings_init(options, &set, &fault) == TNR_OK &&
+        start(runtime, &set, &fault) == TNR_OK)
       return runtime;
     tnr_recorder_finish(&runtime->recorder);
     tnr_mailbox_finish(&runtime->mail);
