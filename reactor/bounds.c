@@ -1,11 +1,11 @@
 #include "bounds.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 
 #include "dispatcher.h"
 #include "error.h"
 #include "wait.h"
+#include "writable.h"
 
 /* What an op holds, in op->held: the bytes on each device of its mesh, and below them these. */
 enum {
@@ -39,7 +39,7 @@ static int64_t bytes_in_all(const tnr_want *want) {
   return want->bytes * (want->mesh ? want->mesh->count : 1);
 }
 
-static bool fits(tnr_bounds *bounds, const tnr_want *want) {
+bool tnr_bounds_fits(tnr_bounds *bounds, const tnr_want *want) {
   bool room = share_fits(&bounds->all, want->ops, bytes_in_all(want));
   for (int i = 0; room && i < devices_in(want); i++) {
     const tnr_share *share = share_of(bounds, want->mesh, i);
@@ -54,7 +54,8 @@ static bool share_is_sure_to_fit(const tnr_share *share, const tnr_want *want, i
 }
 
 static bool will_fit(tnr_bounds *bounds, const tnr_want *want) {
-  bool sure = !fits(bounds, want) && share_is_sure_to_fit(&bounds->all, want, bytes_in_all(want));
+  bool sure = !tnr_bounds_fits(bounds, want) &&
+              share_is_sure_to_fit(&bounds->all, want, bytes_in_all(want));
   for (int i = 0; sure && i < devices_in(want); i++) {
     const tnr_share *share = share_of(bounds, want->mesh, i);
     sure = !share || share_is_sure_to_fit(share, want, want->bytes);
@@ -82,67 +83,6 @@ static void add(tnr_bounds *bounds, const tnr_want *want, int sure) {
   }
 }
 
-/* ---- who is told of room ---- */
-
-/* A registration. */
-typedef struct tnr_writable {
-  struct tnr_writable *next; /* guarded by the bounds' lock */
-  tnr_letter letter;
-  tnr_runtime *runtime;
-  tnr_mailbox *mailbox; /* NULL: the dispatcher */
-  tnr_writable_callback *fn;
-  void *user;
-  tnr_want want;
-} tnr_writable;
-
-/* With the lock held: takes those out for whom there is room; all of them at the end. */
-static tnr_writable *take_writable(tnr_bounds *bounds) {
-  tnr_writable *taken = NULL, **last = &taken, **link = &bounds->writable, *made;
-  while ((made = *link)) {
-    if (!bounds->closed && !fits(bounds, &made->want)) {
-      link = &made->next;
-      continue;
-    }
-    *link = made->next;
-    made->next = NULL;
-    *last = made;
-    last = &made->next;
-  }
-  return taken;
-}
-
-/* With the lock held, which is let go of meanwhile: others may have to be told under it. The end
- * waits for who is in here, so that the dispatcher still takes letters. */
-static void post_all(tnr_bounds *bounds, tnr_writable *first) {
-  bounds->posting++;
-  pthread_mutex_unlock(&bounds->lock);
-  for (tnr_writable *made = first, *next; made; made = next) {
-    next = made->next; /* it may be gone once it is posted */
-    (void)tnr_mailbox_post(made->mailbox ? made->mailbox : &made->runtime->mail, &made->letter);
-  }
-  pthread_mutex_lock(&bounds->lock);
-  if (--bounds->posting == 0 && bounds->closed)
-    pthread_cond_broadcast(&bounds->room);
-}
-
-/* With the lock held, as above. */
-static void tell_of_room(tnr_bounds *bounds) {
-  tnr_writable *told = bounds->writable ? take_writable(bounds) : NULL;
-  if (bounds->sleepers > 0)
-    pthread_cond_broadcast(&bounds->room);
-  if (told)
-    post_all(bounds, told);
-}
-
-static void take_off(tnr_runtime *runtime, const tnr_want *want, bool was_sure) {
-  tnr_bounds *bounds = &runtime->bounds;
-  const tnr_want less = {want->mesh, -want->ops, -want->bytes};
-  pthread_mutex_lock(&bounds->lock);
-  add(bounds, &less, -was_sure);
-  tell_of_room(bounds);
-  pthread_mutex_unlock(&bounds->lock);
-}
-
 /* ---- waiting ---- */
 
 static void sleep_for_room(tnr_bounds *bounds) {
@@ -159,7 +99,7 @@ typedef struct hope {
 static bool has_room(const void *what) {
   const hope *h = what;
   pthread_mutex_lock(&h->bounds->lock);
-  bool over = h->bounds->closed || fits(h->bounds, h->want);
+  bool over = h->bounds->closed || tnr_bounds_fits(h->bounds, h->want);
   pthread_mutex_unlock(&h->bounds->lock);
   return over;
 }
@@ -176,7 +116,7 @@ static bool work_for_room(tnr_runtime *runtime, const tnr_want *want) {
 static void add_when_it_fits(tnr_runtime *runtime, const tnr_want *want) {
   tnr_bounds *bounds = &runtime->bounds;
   pthread_mutex_lock(&bounds->lock);
-  while (!bounds->closed && !fits(bounds, want)) {
+  while (!bounds->closed && !tnr_bounds_fits(bounds, want)) {
     if (runtime->mode == TNR_THREADS)
       sleep_for_room(bounds);
     else if (!work_for_room(runtime, want))
@@ -188,7 +128,7 @@ static void add_when_it_fits(tnr_runtime *runtime, const tnr_want *want) {
 
 static bool add_if_it_fits(tnr_bounds *bounds, const tnr_want *want) {
   pthread_mutex_lock(&bounds->lock);
-  bool room = bounds->closed || fits(bounds, want);
+  bool room = bounds->closed || tnr_bounds_fits(bounds, want);
   if (room)
     add(bounds, want, 0);
   pthread_mutex_unlock(&bounds->lock);
@@ -198,6 +138,15 @@ static bool add_if_it_fits(tnr_bounds *bounds, const tnr_want *want) {
 static void add_anyway(tnr_bounds *bounds, const tnr_want *want) {
   pthread_mutex_lock(&bounds->lock);
   add(bounds, want, 0);
+  pthread_mutex_unlock(&bounds->lock);
+}
+
+static void take_off(tnr_runtime *runtime, const tnr_want *want, bool was_sure) {
+  tnr_bounds *bounds = &runtime->bounds;
+  const tnr_want less = {want->mesh, -want->ops, -want->bytes};
+  pthread_mutex_lock(&bounds->lock);
+  add(bounds, &less, -was_sure);
+  tnr_bounds_tell_of_room(bounds);
   pthread_mutex_unlock(&bounds->lock);
 }
 
@@ -381,74 +330,6 @@ bool tnr_bounds_hold_back(tnr_runtime *runtime, int device) {
   return full;
 }
 
-/* ---- tnr_on_writable ---- */
-
-static void deliver_writable(tnr_letter *letter) {
-  tnr_writable *made = (tnr_writable *)((char *)letter - offsetof(tnr_writable, letter));
-  tnr_writable_callback *fn = made->fn;
-  void *user = made->user;
-  tnr_pool_free(&made->runtime->machine.objects, made, sizeof *made);
-  fn(user);
-}
-
-static tnr_status refuse_closed(void) {
-  return tnr_error_raise(TNR_ECLOSED, "%s", tnr_dispatcher_refusal(TNR_ECLOSED));
-}
-
-/* What was refused here last, or any op. */
-static tnr_want wanted(const tnr_runtime *runtime) {
-  const tnr_thread *thread = tnr_thread_here();
-  return thread->refused_by == runtime ? thread->refused : any_op;
-}
-
-static tnr_writable *writable_new(tnr_runtime *runtime, tnr_writable_callback *fn, void *user,
-                                  tnr_mailbox *mailbox) {
-  tnr_writable *made = tnr_pool_alloc(&runtime->machine.objects, sizeof *made);
-  if (!made)
-    return NULL;
-  *made = (tnr_writable){.runtime = runtime, .mailbox = mailbox, .fn = fn, .user = user};
-  made->letter.deliver = deliver_writable;
-  made->want = wanted(runtime);
-  tnr_letter_arm(&made->letter);
-  return made;
-}
-
-/* False: nobody is there any more to call it. */
-static bool put(tnr_writable *made) {
-  tnr_bounds *bounds = &made->runtime->bounds;
-  pthread_mutex_lock(&bounds->lock);
-  bool open = made->mailbox || !bounds->closed;
-  if (open) {
-    tnr_writable **last = &bounds->writable;
-    while (*last)
-      last = &(*last)->next;
-    *last = made;
-    tell_of_room(bounds);
-  }
-  pthread_mutex_unlock(&bounds->lock);
-  return open;
-}
-
-tnr_status tnr_on_writable_with(tnr_runtime *runtime, tnr_writable_callback *fn, void *user,
-                                const tnr_on_options *options) {
-  tnr_mailbox *mailbox = options ? options->mailbox : NULL;
-  if (!runtime && !(runtime = tnr_default_runtime()))
-    return tnr_error_code(tnr_error());
-  if (!fn)
-    return tnr_error_raise(TNR_EINVAL, "on_writable: the callback is NULL");
-  if (mailbox && mailbox->runtime != runtime)
-    return tnr_error_raise(TNR_EINVAL, "on_writable: the mailbox belongs to another runtime");
-  if (!tnr_dispatcher_takes(runtime))
-    return refuse_closed();
-  tnr_writable *made = writable_new(runtime, fn, user, mailbox);
-  if (!made)
-    return tnr_error_raise(TNR_ENOMEM, "out of memory for a callback");
-  if ((!mailbox || tnr_mailbox_announce(mailbox)) && put(made))
-    return TNR_OK;
-  tnr_pool_free(&runtime->machine.objects, made, sizeof *made);
-  return mailbox ? tnr_error_raise(TNR_ECLOSED, "the mailbox is being destroyed") : refuse_closed();
-}
-
 /* ---- asking ---- */
 
 static tnr_in_flight read_share(const tnr_runtime *runtime, const tnr_share *share) {
@@ -506,7 +387,7 @@ void tnr_bounds_close(tnr_runtime *runtime) {
   tnr_bounds *bounds = &runtime->bounds;
   pthread_mutex_lock(&bounds->lock);
   bounds->closed = true;
-  tell_of_room(bounds);
+  tnr_bounds_tell_of_room(bounds);
   while (bounds->posting > 0)
     sleep_for_room(bounds);
   pthread_mutex_unlock(&bounds->lock);

@@ -46,6 +46,9 @@ void tnr_bounds_finish(tnr_runtime *runtime);
 /* Any thread, before the runtime takes no calls any more. */
 void tnr_bounds_close(tnr_runtime *runtime);
 
+/* Any thread, with the lock held: whether there is room for it now. */
+bool tnr_bounds_fits(tnr_bounds *bounds, const tnr_want *want);
+
 /* ---- an op; also where nothing is limited for what it needs ---- */
 
 /* Who makes it: it is not in flight yet. */
