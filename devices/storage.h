@@ -33,8 +33,8 @@ typedef struct tnr_storage {
   void *memory;          /* immutable after create, but for tnr_storage_empty; contents: worker only
                           * until complete. How they lie says `layout`: see tnr_storage_dense */
   size_t bytes;          /* immutable after create; of memory */
-  void *producer;    /* the reactor's: what will complete it. Set before the tensor is published,
-                      * then dispatcher only; NULL when nothing will */
+  void *producer; /* the reactor's: what will complete it. Set before the tensor is published,
+                   * then dispatcher only; NULL when nothing will */
   _Atomic(tnr_object *) error; /* atomic: why it failed; written once, before state */
   union {
     tnr_lender *lender;       /* immutable after create; else memory is from the device's pool */

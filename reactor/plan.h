@@ -37,7 +37,7 @@ struct tnr_plan {
   tnr_program_spec spec;
   tnr_program *program; /* NULL until first run, and for aliases */
   tnr_plan_pace pace;
-  int64_t took_ns; /* STEADY: the last run; INT64_MAX: none yet */
+  int64_t took_ns;      /* STEADY: the last run; INT64_MAX: none yet */
   uint16_t recorded_as; /* its index in chunk `recorded_in` of tape `recorded_on` */
   uint64_t recorded_in;
   const void *recorded_on; /* NULL: in none */

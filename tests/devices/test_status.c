@@ -8,8 +8,7 @@ static void every_code_has_its_name(void **state) {
   static const char *const names[] = {
       "TNR_OK",        "TNR_EINVAL",    "TNR_ESHAPE",       "TNR_EDTYPE",  "TNR_EDEVICE",
       "TNR_EOVERFLOW", "TNR_ENOMEM",    "TNR_EUNSUPPORTED", "TNR_EKERNEL", "TNR_ESYSTEM",
-      "TNR_ECLOSED",   "TNR_ECANCELED", "TNR_ETIMEDOUT",    "TNR_EDEADLK",
-      "TNR_EAGAIN"};
+      "TNR_ECLOSED",   "TNR_ECANCELED", "TNR_ETIMEDOUT",    "TNR_EDEADLK", "TNR_EAGAIN"};
   assert_int_equal(sizeof names / sizeof names[0], TNR_EAGAIN + 1);
   for (int code = TNR_OK; code <= TNR_EAGAIN; code++)
     assert_string_equal(tnr_status_name((tnr_status)code), names[code]);

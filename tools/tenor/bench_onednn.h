@@ -1,8 +1,8 @@
 /* Layers called directly on oneDNN, as a program without tenor would: what `tenor bench` measures
  * the cpu device against. Between layers tensors stay in the layout that suits oneDNN; only the
  * input, the output and what is flattened are dense. Weights are packed once, when a layer is
- * added; buffers and scratchpads are made then, too. A sequence runs on the calling thread, one at a
- * time. Whatever fails ends the process (bench_die). */
+ * added; buffers and scratchpads are made then, too. A sequence runs on the calling thread, one at
+ * a time. Whatever fails ends the process (bench_die). */
 #ifndef TENOR_TOOL_BENCH_ONEDNN_H
 #define TENOR_TOOL_BENCH_ONEDNN_H
 
