@@ -187,7 +187,9 @@ static bool fire_deadlines(tnr_runtime *runtime) {
 }
 
 static bool natural_turn(tnr_runtime *runtime) {
-  bool did = wake_all_due(runtime) | fire_deadlines(runtime) | dispatcher_has_work(runtime);
+  bool did = wake_all_due(runtime);
+  did |= fire_deadlines(runtime);
+  did |= dispatcher_has_work(runtime);
   tnr_role *dispatcher = &runtime->crank.turns.roles[0];
   tnr_role_enter(dispatcher);
   (void)tnr_dispatcher_turn(runtime);
