@@ -25,7 +25,7 @@ static void look(tnr_value future, void *server) {
   float number;
   if (tnr_tensor_read(tnr_value_tensor(y), &number, sizeof number) == TNR_OK)
     ++((struct server *)server)->seen;
-  tnr_release(y.handle);
+  tnr_release(tnr_keep(y).handle); /* whether a scope owns it or not */
 }
 
 static tnr_future *serve(struct server *server, int device) {
