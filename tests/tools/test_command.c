@@ -153,6 +153,13 @@ static void lists_the_devices(void **state) {
 
 #define TINY "run @tiny.onnx --input image=@tiny_image.npy "
 
+static void benchmarks_print_json(void **state) {
+  (void)state;
+  struct outcome printed = succeed("bench dispatch --json --ops 100 --repeats 1 --workloads W1");
+  assert_says(printed.out, "{\"bench\": \"dispatch\"");
+  assert_says(printed.out, "\"metric\": \"end_to_end\"");
+}
+
 static void a_wrong_command_line_gives_2_and_a_sentence(void **state) {
   (void)state;
   static const struct {
@@ -431,6 +438,7 @@ int main(void) {
       cmocka_unit_test(accuracy_is_the_share_of_right_labels),
       cmocka_unit_test(says_that_null_devices_compute_nothing),
       cmocka_unit_test(a_signal_tells_what_is_in_flight),
+      cmocka_unit_test(benchmarks_print_json),
   };
   return cmocka_run_group_tests(tests, enter_folder, leave_folder);
 }

@@ -238,7 +238,7 @@ int trace_write_file(const char *path, int (*write)(FILE *to, void *user), void 
 }
 
 int trace_end_json(struct json *json) {
-  json_close(json, '}');
+  json_put_close(json, '}');
   fputc('\n', json->to);
   return 0;
 }

@@ -55,23 +55,23 @@ static void print_violation(const struct trace_recording *recording,
 
 static void json_violation(struct json *json, const struct trace_recording *recording,
                            const struct trace_violation *violation) {
-  json_line(json);
-  json_open(json, NULL, '{');
-  json_text(json, "rule", trace_rule_names[violation->rule]);
-  json_text(json, "what", violation->what);
+  json_put_line(json);
+  json_put_open(json, NULL, '{');
+  json_put_text(json, "rule", trace_rule_names[violation->rule]);
+  json_put_text(json, "what", violation->what);
   if (violation->op != TRACE_NONE) {
-    json_integer(json, "op", recording->ops.at[violation->op].number);
-    json_text(json, "name", name_of(recording, violation->op));
+    json_put_integer(json, "op", recording->ops.at[violation->op].number);
+    json_put_text(json, "name", name_of(recording, violation->op));
   }
   if (violation->other != TRACE_NONE)
-    json_integer(json, "other", recording->ops.at[violation->other].number);
+    json_put_integer(json, "other", recording->ops.at[violation->other].number);
   if (violation->device != TRACE_NONE)
-    json_text(json, "device", trace_device_name(recording, violation->device));
+    json_put_text(json, "device", trace_device_name(recording, violation->device));
   if (violation->time != TRACE_NEVER)
-    json_integer(json, "time", violation->time);
+    json_put_integer(json, "time", violation->time);
   if (violation->against != TRACE_NEVER)
-    json_integer(json, "against", violation->against);
-  json_close(json, '}');
+    json_put_integer(json, "against", violation->against);
+  json_put_close(json, '}');
 }
 
 static void take(const struct trace_violation *violation, void *user) {
@@ -103,14 +103,14 @@ static void print_result(const struct trace_recording *recording,
 }
 
 static void json_result(struct violations *found, const struct trace_checked *checked) {
-  json_close(&found->json, ']');
-  json_integer(&found->json, "ops", (int64_t)checked->ops);
-  json_integer(&found->json, "unfinished", (int64_t)checked->unfinished);
-  json_bool(&found->json, "partial", trace_is_partial(found->recording));
-  json_open(&found->json, "counts", '{');
+  json_put_close(&found->json, ']');
+  json_put_integer(&found->json, "ops", (int64_t)checked->ops);
+  json_put_integer(&found->json, "unfinished", (int64_t)checked->unfinished);
+  json_put_bool(&found->json, "partial", trace_is_partial(found->recording));
+  json_put_open(&found->json, "counts", '{');
   for (int i = 0; i < TRACE_RULES; i++)
-    json_integer(&found->json, trace_rule_names[i], (int64_t)checked->counts[i]);
-  json_close(&found->json, '}');
+    json_put_integer(&found->json, trace_rule_names[i], (int64_t)checked->counts[i]);
+  json_put_close(&found->json, '}');
 }
 
 static int check(const struct trace_recording *recording, const struct trace_options *options) {
@@ -118,8 +118,8 @@ static int check(const struct trace_recording *recording, const struct trace_opt
   struct trace_checked checked;
   tnr_fault fault;
   if (options->json) {
-    json_open(&found.json, NULL, '{');
-    json_open(&found.json, "violations", '[');
+    json_put_open(&found.json, NULL, '{');
+    json_put_open(&found.json, "violations", '[');
     found.json.follows = false;
   }
   tnr_status status = trace_check(recording, options->slack_ns, take, &found, &checked, &fault);

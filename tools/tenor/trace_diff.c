@@ -152,30 +152,30 @@ static void print_text(const struct trace_options *options, const struct side *s
 
 static void json_changes(struct json *json, const char *key, const struct changes *changes) {
   static const char *const names[SIDES] = {"before", "after"};
-  json_open(json, key, '[');
+  json_put_open(json, key, '[');
   for (size_t i = 0; i < changes->rows.count; i++) {
     const struct change *change = &changes->rows.at[i];
-    json_open(json, NULL, '{');
-    json_text(json, "name", change->name);
+    json_put_open(json, NULL, '{');
+    json_put_text(json, "name", change->name);
     for (int s = 0; s < SIDES; s++) {
-      json_open(json, names[s], '{');
-      json_integer(json, "count", (int64_t)change->runs[s]);
-      json_integer(json, "time", change->time[s]);
-      json_close(json, '}');
+      json_put_open(json, names[s], '{');
+      json_put_integer(json, "count", (int64_t)change->runs[s]);
+      json_put_integer(json, "time", change->time[s]);
+      json_put_close(json, '}');
     }
-    json_close(json, '}');
+    json_put_close(json, '}');
   }
-  json_close(json, ']');
+  json_put_close(json, ']');
 }
 
 static int print_json(const struct side *sides, const struct changes *ops,
                       const struct changes *devices, const struct changes *steps) {
   struct json json = {.to = stdout};
-  json_open(&json, NULL, '{');
-  json_open(&json, "end", '{');
-  json_integer(&json, "before", sides[0].path.end);
-  json_integer(&json, "after", sides[1].path.end);
-  json_close(&json, '}');
+  json_put_open(&json, NULL, '{');
+  json_put_open(&json, "end", '{');
+  json_put_integer(&json, "before", sides[0].path.end);
+  json_put_integer(&json, "after", sides[1].path.end);
+  json_put_close(&json, '}');
   json_changes(&json, "path", steps);
   json_changes(&json, "devices", devices);
   json_changes(&json, "ops", ops);

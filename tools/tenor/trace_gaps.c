@@ -122,53 +122,53 @@ static void print_text(const struct trace_recording *recording, struct gap_list 
 static void json_op(struct json *json, const char *key, const struct trace_recording *recording,
                     uint32_t op) {
   if (op == TRACE_NONE) {
-    json_null(json, key);
+    json_put_null(json, key);
     return;
   }
   struct trace_site site = trace_site_at(recording, recording->ops.at[op].site);
-  json_open(json, key, '{');
-  json_integer(json, "op", recording->ops.at[op].number);
-  json_text(json, "name", trace_string(recording, trace_op_name(recording, op)));
-  json_text(json, "file", trace_string(recording, site.file));
-  json_integer(json, "line", site.line);
-  json_close(json, '}');
+  json_put_open(json, key, '{');
+  json_put_integer(json, "op", recording->ops.at[op].number);
+  json_put_text(json, "name", trace_string(recording, trace_op_name(recording, op)));
+  json_put_text(json, "file", trace_string(recording, site.file));
+  json_put_integer(json, "line", site.line);
+  json_put_close(json, '}');
 }
 
 static void json_causes(struct json *json, const int64_t *times) {
-  json_open(json, "causes", '{');
+  json_put_open(json, "causes", '{');
   for (int i = 0; i < TRACE_CAUSES; i++)
     if (times[i] > 0)
-      json_integer(json, trace_cause_names[i], times[i]);
-  json_close(json, '}');
+      json_put_integer(json, trace_cause_names[i], times[i]);
+  json_put_close(json, '}');
 }
 
 static void json_gap(struct json *json, const struct trace_recording *recording,
                      const struct trace_gap *gap) {
-  json_line(json);
-  json_open(json, NULL, '{');
-  json_integer(json, "begin", gap->begin);
-  json_integer(json, "end", gap->end);
-  json_text(json, "cause", trace_cause_names[gap->cause]);
+  json_put_line(json);
+  json_put_open(json, NULL, '{');
+  json_put_integer(json, "begin", gap->begin);
+  json_put_integer(json, "end", gap->end);
+  json_put_text(json, "cause", trace_cause_names[gap->cause]);
   json_causes(json, gap->times);
   json_op(json, "before", recording,
           gap->run == TRACE_NONE ? TRACE_NONE : recording->runs.at[gap->run].op);
   json_op(json, "waited_for", recording, gap->waited_for);
-  json_close(json, '}');
+  json_put_close(json, '}');
 }
 
 static void put_json(struct json *json, const struct trace_recording *recording,
                      const struct gap_list *list, uint32_t device) {
-  json_open(json, NULL, '{');
-  json_text(json, "name", trace_device_name(recording, device));
-  json_integer(json, "idle", list->idle);
-  json_integer(json, "count", (int64_t)list->count);
-  json_integer(json, "shorter", (int64_t)list->shorter);
+  json_put_open(json, NULL, '{');
+  json_put_text(json, "name", trace_device_name(recording, device));
+  json_put_integer(json, "idle", list->idle);
+  json_put_integer(json, "count", (int64_t)list->count);
+  json_put_integer(json, "shorter", (int64_t)list->shorter);
   json_causes(json, list->causes);
-  json_open(json, "gaps", '[');
+  json_put_open(json, "gaps", '[');
   for (size_t i = 0; i < list->rows.count; i++)
     json_gap(json, recording, &list->rows.at[i]);
-  json_close(json, ']');
-  json_close(json, '}');
+  json_put_close(json, ']');
+  json_put_close(json, '}');
 }
 
 /* ---- the command ---- */
@@ -196,9 +196,9 @@ static int print(const struct trace_recording *recording, const struct trace_opt
   tnr_fault fault;
   tnr_status status = trace_hosts_init(recording, &hosts, &fault);
   if (options->json) {
-    json_open(&json, NULL, '{');
-    json_integer(&json, "duration", recording->last);
-    json_open(&json, "devices", '[');
+    json_put_open(&json, NULL, '{');
+    json_put_integer(&json, "duration", recording->last);
+    json_put_open(&json, "devices", '[');
   }
   for (uint32_t i = 0; status == TNR_OK && i < recording->file.devices; i++) {
     if (i > 0 && !options->json)
@@ -210,7 +210,7 @@ static int print(const struct trace_recording *recording, const struct trace_opt
     return trace_failed(options->files[0], &fault);
   if (!options->json)
     return 0;
-  json_close(&json, ']');
+  json_put_close(&json, ']');
   return trace_end_json(&json);
 }
 

@@ -111,49 +111,49 @@ static void print_steps(const struct trace_recording *recording, const struct tr
 
 static void json_step(struct json *json, const struct trace_recording *recording,
                       const struct trace_step *step) {
-  json_open(json, NULL, '{');
-  json_integer(json, "begin", step->begin);
-  json_integer(json, "end", step->end);
-  json_text(json, "what", trace_what_names[step->what]);
+  json_put_open(json, NULL, '{');
+  json_put_integer(json, "begin", step->begin);
+  json_put_integer(json, "end", step->end);
+  json_put_text(json, "what", trace_what_names[step->what]);
   if (step->op != TRACE_NONE) {
     struct trace_site site = trace_site_at(recording, recording->ops.at[step->op].site);
-    json_integer(json, "op", recording->ops.at[step->op].number);
-    json_text(json, "name", trace_string(recording, trace_op_name(recording, step->op)));
-    json_text(json, "file", trace_string(recording, site.file));
-    json_integer(json, "line", site.line);
+    json_put_integer(json, "op", recording->ops.at[step->op].number);
+    json_put_text(json, "name", trace_string(recording, trace_op_name(recording, step->op)));
+    json_put_text(json, "file", trace_string(recording, site.file));
+    json_put_integer(json, "line", site.line);
   }
   if (step->lane != TRACE_NONE) {
     char lane[80];
     trace_lane_title(recording, step->lane, lane, sizeof lane);
-    json_text(json, "thread", lane);
+    json_put_text(json, "thread", lane);
   }
-  json_close(json, '}');
+  json_put_close(json, '}');
 }
 
 static int print_json(const struct trace_recording *recording, const struct trace_path *path,
                       const struct trace_gains *gains) {
   struct json json = {.to = stdout};
-  json_open(&json, NULL, '{');
-  json_integer(&json, "end", path->end);
-  json_open(&json, "parts", '[');
+  json_put_open(&json, NULL, '{');
+  json_put_integer(&json, "end", path->end);
+  json_put_open(&json, "parts", '[');
   for (size_t i = 0; i < gains->rows.count; i++) {
     const struct trace_gain *gain = &gains->rows.at[i];
-    json_open(&json, NULL, '{');
-    json_text(&json, "what", title_of(recording, gain));
-    json_text(&json, "sort",
-              gain->sort == TRACE_FREE_NAME   ? "op"
-              : gain->sort == TRACE_FREE_WHAT ? "step"
-                                              : "waits");
-    json_integer(&json, "time", gain->time);
-    json_integer(&json, "steps", gain->steps);
-    json_integer(&json, "gain", gain->gain);
-    json_close(&json, '}');
+    json_put_open(&json, NULL, '{');
+    json_put_text(&json, "what", title_of(recording, gain));
+    json_put_text(&json, "sort",
+                  gain->sort == TRACE_FREE_NAME   ? "op"
+                  : gain->sort == TRACE_FREE_WHAT ? "step"
+                                                  : "waits");
+    json_put_integer(&json, "time", gain->time);
+    json_put_integer(&json, "steps", gain->steps);
+    json_put_integer(&json, "gain", gain->gain);
+    json_put_close(&json, '}');
   }
-  json_close(&json, ']');
-  json_open(&json, "steps", '[');
+  json_put_close(&json, ']');
+  json_put_open(&json, "steps", '[');
   for (size_t i = 0; i < path->steps.count; i++)
     json_step(&json, recording, &path->steps.at[i]);
-  json_close(&json, ']');
+  json_put_close(&json, ']');
   return trace_end_json(&json);
 }
 

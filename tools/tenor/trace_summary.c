@@ -117,87 +117,88 @@ static void print_threads(const struct trace_recording *recording,
 
 static void json_ops(struct json *json, const struct trace_recording *recording,
                      const struct trace_summary *summary) {
-  json_open(json, "ops", '[');
+  json_put_open(json, "ops", '[');
   for (size_t i = 0; i < summary->ops.count; i++) {
     const struct trace_op_row *row = &summary->ops.at[i];
-    json_open(json, NULL, '{');
-    json_text(json, "name", trace_string(recording, row->name));
-    json_integer(json, "runs", (int64_t)row->runs);
-    json_integer(json, "failed", (int64_t)row->failed);
-    json_integer(json, "total", row->total);
-    json_integer(json, "p50", row->p50);
-    json_integer(json, "p99", row->p99);
-    json_integer(json, "longest", row->longest);
-    json_integer(json, "bytes", (int64_t)(row->bytes & INT64_MAX));
-    json_close(json, '}');
+    json_put_open(json, NULL, '{');
+    json_put_text(json, "name", trace_string(recording, row->name));
+    json_put_integer(json, "runs", (int64_t)row->runs);
+    json_put_integer(json, "failed", (int64_t)row->failed);
+    json_put_integer(json, "total", row->total);
+    json_put_integer(json, "p50", row->p50);
+    json_put_integer(json, "p99", row->p99);
+    json_put_integer(json, "longest", row->longest);
+    json_put_integer(json, "bytes", (int64_t)(row->bytes & INT64_MAX));
+    json_put_close(json, '}');
   }
-  json_close(json, ']');
+  json_put_close(json, ']');
 }
 
 static void json_devices(struct json *json, const struct trace_recording *recording,
                          const struct trace_summary *summary) {
-  json_open(json, "devices", '[');
+  json_put_open(json, "devices", '[');
   for (uint32_t i = 0; i < recording->file.devices; i++) {
     const struct trace_device_row *row = &summary->devices[i];
-    json_open(json, NULL, '{');
-    json_text(json, "name", trace_device_name(recording, i));
-    json_integer(json, "runs", (int64_t)row->runs);
-    json_integer(json, "busy", row->busy);
-    json_integer(json, "idle", row->idle);
-    json_open(json, "causes", '{');
+    json_put_open(json, NULL, '{');
+    json_put_text(json, "name", trace_device_name(recording, i));
+    json_put_integer(json, "runs", (int64_t)row->runs);
+    json_put_integer(json, "busy", row->busy);
+    json_put_integer(json, "idle", row->idle);
+    json_put_open(json, "causes", '{');
     for (int k = 0; k < TRACE_CAUSES; k++)
-      json_integer(json, trace_cause_names[k], row->causes[k]);
-    json_close(json, '}');
-    json_integer(json, "longest_gap", row->longest_gap);
-    json_close(json, '}');
+      json_put_integer(json, trace_cause_names[k], row->causes[k]);
+    json_put_close(json, '}');
+    json_put_integer(json, "longest_gap", row->longest_gap);
+    json_put_close(json, '}');
   }
-  json_close(json, ']');
+  json_put_close(json, ']');
 }
 
 static void json_threads(struct json *json, const struct trace_recording *recording,
                          const struct trace_summary *summary) {
   static const char *const kinds[] = {"application", "dispatcher", "worker"};
-  json_open(json, "threads", '[');
+  json_put_open(json, "threads", '[');
   for (uint32_t i = 0; i < recording->lanes.count; i++) {
     const struct trace_thread_row *row = &summary->threads[i];
     uint32_t kind = recording->lanes.at[i].kind;
     char title[80];
     trace_lane_title(recording, i, title, sizeof title);
-    json_open(json, NULL, '{');
-    json_text(json, "name", title);
-    json_text(json, "kind", kinds[kind <= TNR_TRACE_WORKER ? kind : 0]);
-    json_integer(json, "tid", recording->lanes.at[i].tid);
-    json_integer(json, "submits", (int64_t)row->submits);
-    json_integer(json, "wakes", (int64_t)row->wakes);
-    json_integer(json, "waited", row->waited);
-    json_integer(json, "callbacks", row->callbacks);
-    json_integer(json, "rested", row->rested);
-    json_integer(json, "slept", row->slept);
+    json_put_open(json, NULL, '{');
+    json_put_text(json, "name", title);
+    json_put_text(json, "kind", kinds[kind <= TNR_TRACE_WORKER ? kind : 0]);
+    json_put_integer(json, "tid", recording->lanes.at[i].tid);
+    json_put_integer(json, "submits", (int64_t)row->submits);
+    json_put_integer(json, "wakes", (int64_t)row->wakes);
+    json_put_integer(json, "waited", row->waited);
+    json_put_integer(json, "callbacks", row->callbacks);
+    json_put_integer(json, "rested", row->rested);
+    json_put_integer(json, "slept", row->slept);
     if (row->cpu == TRACE_NEVER)
-      json_null(json, "cpu");
+      json_put_null(json, "cpu");
     else
-      json_integer(json, "cpu", row->cpu);
-    json_integer(json, "hidden", row->hidden);
-    json_close(json, '}');
+      json_put_integer(json, "cpu", row->cpu);
+    json_put_integer(json, "hidden", row->hidden);
+    json_put_close(json, '}');
   }
-  json_close(json, ']');
+  json_put_close(json, ']');
 }
 
 static int print_json(const struct trace_recording *recording,
                       const struct trace_summary *summary) {
   struct json json = {.to = stdout};
   const struct trace_reader_end *end = &recording->end;
-  json_open(&json, NULL, '{');
-  json_text(&json, "program", recording->file.program);
-  json_integer(&json, "duration", recording->last);
-  json_integer(&json, "records", (int64_t)end->records);
-  json_integer(&json, "lost", (int64_t)((end->whole ? end->total.lost : end->lost) & INT64_MAX));
-  json_bool(&json, "whole", end->whole);
-  json_integer(&json, "op_count", (int64_t)summary->op_count);
-  json_integer(&json, "composites", (int64_t)summary->composites);
-  json_integer(&json, "failed", (int64_t)summary->failed);
-  json_integer(&json, "unfinished", (int64_t)summary->unfinished);
-  json_integer(&json, "running", summary->running);
+  json_put_open(&json, NULL, '{');
+  json_put_text(&json, "program", recording->file.program);
+  json_put_integer(&json, "duration", recording->last);
+  json_put_integer(&json, "records", (int64_t)end->records);
+  json_put_integer(&json, "lost",
+                   (int64_t)((end->whole ? end->total.lost : end->lost) & INT64_MAX));
+  json_put_bool(&json, "whole", end->whole);
+  json_put_integer(&json, "op_count", (int64_t)summary->op_count);
+  json_put_integer(&json, "composites", (int64_t)summary->composites);
+  json_put_integer(&json, "failed", (int64_t)summary->failed);
+  json_put_integer(&json, "unfinished", (int64_t)summary->unfinished);
+  json_put_integer(&json, "running", summary->running);
   json_ops(&json, recording, summary);
   json_devices(&json, recording, summary);
   json_threads(&json, recording, summary);

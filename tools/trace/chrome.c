@@ -23,35 +23,35 @@ struct chrome {
 /* Left open for more. `tid` from 1. */
 static void begin_event(struct chrome *c, const char *phase, const char *name, const char *category,
                         int64_t time, uint32_t pid, uint32_t tid) {
-  json_line(&c->json);
-  json_open(&c->json, NULL, '{');
-  json_text(&c->json, "ph", phase);
-  json_text(&c->json, "name", name);
+  json_put_line(&c->json);
+  json_put_open(&c->json, NULL, '{');
+  json_put_text(&c->json, "ph", phase);
+  json_put_text(&c->json, "name", name);
   if (category)
-    json_text(&c->json, "cat", category);
-  json_micros(&c->json, "ts", time);
-  json_integer(&c->json, "pid", pid);
-  json_integer(&c->json, "tid", tid);
+    json_put_text(&c->json, "cat", category);
+  json_put_micros(&c->json, "ts", time);
+  json_put_integer(&c->json, "pid", pid);
+  json_put_integer(&c->json, "tid", tid);
 }
 
 static void end_event(struct chrome *c) {
-  json_close(&c->json, '}');
+  json_put_close(&c->json, '}');
 }
 
 static void put_meta(struct chrome *c, const char *what, uint32_t pid, uint32_t tid,
                      const char *name) {
   begin_event(c, "M", what, NULL, 0, pid, tid);
-  json_open(&c->json, "args", '{');
-  json_text(&c->json, "name", name);
-  json_close(&c->json, '}');
+  json_put_open(&c->json, "args", '{');
+  json_put_text(&c->json, "name", name);
+  json_put_close(&c->json, '}');
   end_event(c);
 }
 
 static void put_sort_index(struct chrome *c, uint32_t pid, uint32_t tid, int64_t index) {
   begin_event(c, "M", "thread_sort_index", NULL, 0, pid, tid);
-  json_open(&c->json, "args", '{');
-  json_integer(&c->json, "sort_index", index);
-  json_close(&c->json, '}');
+  json_put_open(&c->json, "args", '{');
+  json_put_integer(&c->json, "sort_index", index);
+  json_put_close(&c->json, '}');
   end_event(c);
 }
 
@@ -63,58 +63,58 @@ static void put_site(struct chrome *c, uint32_t index) {
   if (index == TRACE_NONE)
     return;
   snprintf(place, sizeof place, "%s:%u", trace_string(c->recording, site.file), site.line);
-  json_text(&c->json, "site", place);
+  json_put_text(&c->json, "site", place);
   if (*trace_string(c->recording, site.composite))
-    json_text(&c->json, "composite", trace_string(c->recording, site.composite));
+    json_put_text(&c->json, "composite", trace_string(c->recording, site.composite));
 }
 
 static void put_moment(struct chrome *c, const char *key, int64_t time) {
   if (time != TRACE_NEVER)
-    json_micros(&c->json, key, time);
+    json_put_micros(&c->json, key, time);
 }
 
 static void put_op(struct chrome *c, uint32_t index) {
   const struct trace_op *op = &c->recording->ops.at[index];
-  json_integer(&c->json, "op", op->number);
+  json_put_integer(&c->json, "op", op->number);
   put_site(c, op->site);
   if (op->parent != TRACE_NONE)
-    json_integer(&c->json, "parent", c->recording->ops.at[op->parent].number);
+    json_put_integer(&c->json, "parent", c->recording->ops.at[op->parent].number);
   if (op->group != TRACE_NONE)
-    json_text(&c->json, "group", trace_string(c->recording, op->group));
+    json_put_text(&c->json, "group", trace_string(c->recording, op->group));
   if (op->priority)
-    json_integer(&c->json, "priority", op->priority);
+    json_put_integer(&c->json, "priority", op->priority);
   put_moment(c, "submitted", op->submitted);
   put_moment(c, "resolved", op->resolved);
   put_moment(c, "completed", op->completed);
   if (op->completed != TRACE_NEVER && op->status != TNR_OK)
-    json_text(&c->json, "status", tnr_status_name((tnr_status)op->status));
+    json_put_text(&c->json, "status", tnr_status_name((tnr_status)op->status));
   if (op->error != TRACE_NONE)
-    json_text(&c->json, "error",
-              trace_string(c->recording, c->recording->errors.at[op->error].message));
+    json_put_text(&c->json, "error",
+                  trace_string(c->recording, c->recording->errors.at[op->error].message));
 }
 
 static void put_plan(struct chrome *c, const struct trace_run *run) {
   const struct trace_recording *recording = c->recording;
   struct trace_plan plan = trace_plan_at(recording, run->plan);
   if (*trace_string(recording, plan.attrs))
-    json_text(&c->json, "attrs", trace_string(recording, plan.attrs));
-  json_text(&c->json, "inputs", trace_string(recording, plan.inputs));
-  json_text(&c->json, "outputs", trace_string(recording, plan.outputs));
+    json_put_text(&c->json, "attrs", trace_string(recording, plan.attrs));
+  json_put_text(&c->json, "inputs", trace_string(recording, plan.inputs));
+  json_put_text(&c->json, "outputs", trace_string(recording, plan.outputs));
 }
 
 static void put_run_arguments(struct chrome *c, const struct trace_run *run) {
-  json_open(&c->json, "args", '{');
+  json_put_open(&c->json, "args", '{');
   if (run->op != TRACE_NONE)
     put_op(c, run->op);
   put_moment(c, "launched", run->launched);
   if (!(run->flags & TRACE_RUN_TOGETHER))
     put_moment(c, "executes", run->executed);
-  json_integer(&c->json, "bytes", (int64_t)(trace_run_bytes(c->recording, run) & INT64_MAX));
+  json_put_integer(&c->json, "bytes", (int64_t)(trace_run_bytes(c->recording, run) & INT64_MAX));
   if (run->flags & TRACE_RUN_MISS)
-    json_bool(&c->json, "cache_miss", true);
+    json_put_bool(&c->json, "cache_miss", true);
   if (run->plan != TRACE_NONE && !(run->flags & TRACE_RUN_MOVE))
     put_plan(c, run);
-  json_close(&c->json, '}');
+  json_put_close(&c->json, '}');
 }
 
 /* ---- arrows ---- */
@@ -123,9 +123,9 @@ static void put_run_arguments(struct chrome *c, const struct trace_run *run) {
 static void put_arrow(struct chrome *c, const char *phase, int64_t time, uint32_t lane,
                       uint64_t number) {
   begin_event(c, phase, "input", "dependency", time, THREADS, lane + 1);
-  json_integer(&c->json, "id", (int64_t)number);
+  json_put_integer(&c->json, "id", (int64_t)number);
   if (*phase == 'f')
-    json_text(&c->json, "bp", "e");
+    json_put_text(&c->json, "bp", "e");
   end_event(c);
 }
 
@@ -185,7 +185,7 @@ static void put_run(struct chrome *c, const struct trace_run *run) {
   put_arrows_in(c, run);
   begin_event(c, "X", title, run->flags & TRACE_RUN_MOVE ? "copy" : "op", run->began, THREADS,
               run->lane + 1);
-  json_micros(&c->json, "dur", trace_run_end(c->recording, run) - run->began);
+  json_put_micros(&c->json, "dur", trace_run_end(c->recording, run) - run->began);
   put_run_arguments(c, run);
   end_event(c);
   put_arrows_out(c, run);
@@ -199,13 +199,13 @@ static void put_span(struct chrome *c, const struct trace_span *span) {
   char title[300];
   snprintf(title, sizeof title, "%s%s%.240s", kind, *name ? " " : "", name);
   begin_event(c, "X", title, kind, span->begin, THREADS, span->lane + 1);
-  json_micros(&c->json, "dur", span->end - span->begin);
-  json_open(&c->json, "args", '{');
+  json_put_micros(&c->json, "dur", span->end - span->begin);
+  json_put_open(&c->json, "args", '{');
   if (*why)
-    json_text(&c->json, "for", why);
+    json_put_text(&c->json, "for", why);
   if (span->op != TRACE_NONE)
     put_op(c, span->op);
-  json_close(&c->json, '}');
+  json_put_close(&c->json, '}');
   end_event(c);
 }
 
@@ -215,11 +215,11 @@ static void put_submit(struct chrome *c, uint32_t index, uint32_t lane) {
   snprintf(title, sizeof title, "submit %.240s",
            trace_string(c->recording, trace_op_name(c->recording, index)));
   begin_event(c, "i", title, "submit", op->submitted, THREADS, lane + 1);
-  json_text(&c->json, "s", "t");
-  json_open(&c->json, "args", '{');
-  json_integer(&c->json, "op", op->number);
+  json_put_text(&c->json, "s", "t");
+  json_put_open(&c->json, "args", '{');
+  json_put_integer(&c->json, "op", op->number);
   put_site(c, op->site);
-  json_close(&c->json, '}');
+  json_put_close(&c->json, '}');
   end_event(c);
 }
 
@@ -231,7 +231,7 @@ static void put_wake(struct chrome *c, const struct trace_mark *mark) {
   snprintf(title, sizeof title, "wake %s",
            dispatcher ? "dispatcher" : trace_device_name(c->recording, mark->device));
   begin_event(c, "i", title, "wake", mark->time, THREADS, mark->lane + 1);
-  json_text(&c->json, "s", "t");
+  json_put_text(&c->json, "s", "t");
   end_event(c);
 }
 
@@ -290,11 +290,11 @@ static void put_composite(struct chrome *c, const char *phase, uint32_t index, i
   const struct trace_op *op = &c->recording->ops.at[index];
   begin_event(c, phase, trace_string(c->recording, trace_op_name(c->recording, index)), "composite",
               time, THREADS, op->lane == TRACE_NONE ? 0 : op->lane + 1);
-  json_integer(&c->json, "id", op->number);
+  json_put_integer(&c->json, "id", op->number);
   if (*phase == 'b') {
-    json_open(&c->json, "args", '{');
+    json_put_open(&c->json, "args", '{');
     put_op(c, index);
-    json_close(&c->json, '}');
+    json_put_close(&c->json, '}');
   }
   end_event(c);
 }
@@ -334,14 +334,14 @@ static void put_gap(const struct trace_gap *gap, void *user) {
   char title[64];
   snprintf(title, sizeof title, "idle: %s", trace_cause_names[gap->cause]);
   begin_event(c, "X", title, "gap", gap->begin, DEVICES, gap->device + 1);
-  json_micros(&c->json, "dur", gap->end - gap->begin);
-  json_open(&c->json, "args", '{');
+  json_put_micros(&c->json, "dur", gap->end - gap->begin);
+  json_put_open(&c->json, "args", '{');
   for (int i = 0; i < TRACE_CAUSES; i++)
     if (gap->times[i] > 0)
-      json_micros(&c->json, trace_cause_names[i], gap->times[i]);
+      json_put_micros(&c->json, trace_cause_names[i], gap->times[i]);
   if (gap->waited_for != TRACE_NONE)
-    json_integer(&c->json, "waited for op", c->recording->ops.at[gap->waited_for].number);
-  json_close(&c->json, '}');
+    json_put_integer(&c->json, "waited for op", c->recording->ops.at[gap->waited_for].number);
+  json_put_close(&c->json, '}');
   end_event(c);
 }
 
@@ -372,9 +372,9 @@ static void begin_counter(const struct trace_counter *counter, void *user) {
 static void put_point(int64_t time, double value, void *user) {
   struct chrome *c = user;
   begin_event(c, "C", c->counter, "counter", time, THREADS, 0);
-  json_open(&c->json, "args", '{');
-  json_number(&c->json, "value", value);
-  json_close(&c->json, '}');
+  json_put_open(&c->json, "args", '{');
+  json_put_number(&c->json, "value", value);
+  json_put_close(&c->json, '}');
   end_event(c);
 }
 
@@ -382,17 +382,18 @@ static void put_point(int64_t time, double value, void *user) {
 
 static void put_head(struct chrome *c) {
   const struct trace_recording *recording = c->recording;
-  json_open(&c->json, NULL, '{');
-  json_text(&c->json, "displayTimeUnit", "ns");
-  json_open(&c->json, "otherData", '{');
-  json_text(&c->json, "program", recording->file.program);
-  json_text(&c->json, "tenor", recording->file.library);
-  json_integer(&c->json, "lost records",
-               (int64_t)((recording->end.whole ? recording->end.total.lost : recording->end.lost) &
-                         INT64_MAX));
-  json_bool(&c->json, "whole", recording->end.whole);
-  json_close(&c->json, '}');
-  json_open(&c->json, "traceEvents", '[');
+  json_put_open(&c->json, NULL, '{');
+  json_put_text(&c->json, "displayTimeUnit", "ns");
+  json_put_open(&c->json, "otherData", '{');
+  json_put_text(&c->json, "program", recording->file.program);
+  json_put_text(&c->json, "tenor", recording->file.library);
+  json_put_integer(
+      &c->json, "lost records",
+      (int64_t)((recording->end.whole ? recording->end.total.lost : recording->end.lost) &
+                INT64_MAX));
+  json_put_bool(&c->json, "whole", recording->end.whole);
+  json_put_close(&c->json, '}');
+  json_put_open(&c->json, "traceEvents", '[');
 }
 
 tnr_status trace_export_chrome(const struct trace_recording *recording, FILE *to,
@@ -414,8 +415,8 @@ tnr_status trace_export_chrome(const struct trace_recording *recording, FILE *to
   if (status == TNR_OK)
     status = trace_counters(recording, POINTS, &sink, fault);
   if (status == TNR_OK) {
-    json_close(&c.json, ']');
-    json_close(&c.json, '}');
+    json_put_close(&c.json, ']');
+    json_put_close(&c.json, '}');
     fputc('\n', to);
   }
   trace_links_finish(&c.links);

@@ -40,32 +40,32 @@ static void begin(struct json *json, const char *key) {
   fputc(':', json->to);
 }
 
-void json_open(struct json *json, const char *key, char bracket) {
+void json_put_open(struct json *json, const char *key, char bracket) {
   begin(json, key);
   fputc(bracket, json->to);
   json->follows = false;
 }
 
-void json_close(struct json *json, char bracket) {
+void json_put_close(struct json *json, char bracket) {
   fputc(bracket, json->to);
   json->follows = true;
 }
 
-void json_bytes(struct json *json, const char *key, const char *text, size_t size) {
+void json_put_bytes(struct json *json, const char *key, const char *text, size_t size) {
   begin(json, key);
   put_string(json->to, text, size);
 }
 
-void json_text(struct json *json, const char *key, const char *text) {
-  json_bytes(json, key, text, strlen(text));
+void json_put_text(struct json *json, const char *key, const char *text) {
+  json_put_bytes(json, key, text, strlen(text));
 }
 
-void json_integer(struct json *json, const char *key, int64_t value) {
+void json_put_integer(struct json *json, const char *key, int64_t value) {
   begin(json, key);
   fprintf(json->to, "%" PRId64, value);
 }
 
-void json_number(struct json *json, const char *key, double value) {
+void json_put_number(struct json *json, const char *key, double value) {
   begin(json, key);
   if (isfinite(value))
     fprintf(json->to, "%.17g", value);
@@ -73,23 +73,23 @@ void json_number(struct json *json, const char *key, double value) {
     fputs("null", json->to);
 }
 
-void json_bool(struct json *json, const char *key, bool value) {
+void json_put_bool(struct json *json, const char *key, bool value) {
   begin(json, key);
   fputs(value ? "true" : "false", json->to);
 }
 
-void json_null(struct json *json, const char *key) {
+void json_put_null(struct json *json, const char *key) {
   begin(json, key);
   fputs("null", json->to);
 }
 
-void json_micros(struct json *json, const char *key, int64_t ns) {
+void json_put_micros(struct json *json, const char *key, int64_t ns) {
   begin(json, key);
   fprintf(json->to, "%s%" PRId64 ".%03d", ns < 0 ? "-" : "", (ns < 0 ? -ns : ns) / 1000,
           (int)((ns < 0 ? -ns : ns) % 1000));
 }
 
-void json_line(struct json *json) {
+void json_put_line(struct json *json) {
   if (json->follows)
     fputc(',', json->to);
   json->follows = false;

@@ -12,19 +12,19 @@ struct json {
 };
 
 /* `key`: NULL within arrays, and for the outermost. */
-void json_open(struct json *json, const char *key, char bracket); /* '{' or '[' */
-void json_close(struct json *json, char bracket);                 /* '}' or ']' */
-void json_text(struct json *json, const char *key, const char *text);
-void json_bytes(struct json *json, const char *key, const char *text, size_t size);
-void json_integer(struct json *json, const char *key, int64_t value);
-void json_number(struct json *json, const char *key, double value);
-void json_bool(struct json *json, const char *key, bool value);
-void json_null(struct json *json, const char *key);
+void json_put_open(struct json *json, const char *key, char bracket); /* '{' or '[' */
+void json_put_close(struct json *json, char bracket);                 /* '}' or ']' */
+void json_put_text(struct json *json, const char *key, const char *text);
+void json_put_bytes(struct json *json, const char *key, const char *text, size_t size);
+void json_put_integer(struct json *json, const char *key, int64_t value);
+void json_put_number(struct json *json, const char *key, double value);
+void json_put_bool(struct json *json, const char *key, bool value);
+void json_put_null(struct json *json, const char *key);
 
 /* ns as a number of microseconds, exactly. */
-void json_micros(struct json *json, const char *key, int64_t ns);
+void json_put_micros(struct json *json, const char *key, int64_t ns);
 
 /* A line break before what is next. */
-void json_line(struct json *json);
+void json_put_line(struct json *json);
 
 #endif

@@ -14,44 +14,45 @@ static void put_started(struct page *p) {
   char text[80], day[40];
   if (file->flags & TNR_TRACE_MADE_TIME || file->start_realtime <= 0 ||
       !gmtime_r(&seconds, &date) || strftime(day, sizeof day, "%Y-%m-%dT%H:%M:%S", &date) == 0) {
-    json_null(&p->json, "started");
+    json_put_null(&p->json, "started");
     return;
   }
   snprintf(text, sizeof text, "%s.%06dZ", day, (int)(file->start_realtime / 1000 % 1000000));
-  json_text(&p->json, "started", text);
+  json_put_text(&p->json, "started", text);
 }
 
 static void put_recording(struct page *p) {
   const struct trace_recording *recording = p->recording;
   const struct trace_reader_end *end = &recording->end;
-  json_open(&p->json, "recording", '{');
-  json_text(&p->json, "file", p->options->file);
-  json_text(&p->json, "program", recording->file.program);
-  json_text(&p->json, "library", recording->file.library);
-  json_integer(&p->json, "pid", recording->file.pid);
+  json_put_open(&p->json, "recording", '{');
+  json_put_text(&p->json, "file", p->options->file);
+  json_put_text(&p->json, "program", recording->file.program);
+  json_put_text(&p->json, "library", recording->file.library);
+  json_put_integer(&p->json, "pid", recording->file.pid);
   put_started(p);
-  json_integer(&p->json, "duration", p->events.until);
-  json_bool(&p->json, "flight", recording->file.flags & TNR_TRACE_FLIGHT);
-  json_bool(&p->json, "whole", end->whole);
-  json_bool(&p->json, "drained", end->whole && end->total.drained);
-  json_integer(&p->json, "records", (int64_t)(end->records & INT64_MAX));
-  json_integer(&p->json, "lost", (int64_t)((end->whole ? end->total.lost : end->lost) & INT64_MAX));
-  json_integer(&p->json, "strangers", (int64_t)(end->total.strangers & INT64_MAX));
-  json_integer(&p->json, "left_out", (int64_t)p->events.left_out);
-  json_close(&p->json, '}');
+  json_put_integer(&p->json, "duration", p->events.until);
+  json_put_bool(&p->json, "flight", recording->file.flags & TNR_TRACE_FLIGHT);
+  json_put_bool(&p->json, "whole", end->whole);
+  json_put_bool(&p->json, "drained", end->whole && end->total.drained);
+  json_put_integer(&p->json, "records", (int64_t)(end->records & INT64_MAX));
+  json_put_integer(&p->json, "lost",
+                   (int64_t)((end->whole ? end->total.lost : end->lost) & INT64_MAX));
+  json_put_integer(&p->json, "strangers", (int64_t)(end->total.strangers & INT64_MAX));
+  json_put_integer(&p->json, "left_out", (int64_t)p->events.left_out);
+  json_put_close(&p->json, '}');
 }
 
 static void put_devices(struct page *p) {
-  json_line(&p->json);
-  json_open(&p->json, "devices", '[');
+  json_put_line(&p->json);
+  json_put_open(&p->json, "devices", '[');
   for (uint32_t i = 0; i < p->recording->file.devices; i++) {
-    json_open(&p->json, NULL, '{');
-    json_text(&p->json, "name", trace_device_name(p->recording, i));
-    json_integer(&p->json, "busy", p->events.busy[i]);
-    json_bool(&p->json, "host_memory", p->recording->devices[i].host_memory);
-    json_close(&p->json, '}');
+    json_put_open(&p->json, NULL, '{');
+    json_put_text(&p->json, "name", trace_device_name(p->recording, i));
+    json_put_integer(&p->json, "busy", p->events.busy[i]);
+    json_put_bool(&p->json, "host_memory", p->recording->devices[i].host_memory);
+    json_put_close(&p->json, '}');
   }
-  json_close(&p->json, ']');
+  json_put_close(&p->json, ']');
 }
 
 static void put_lane(struct page *p, const struct page_lane *lane) {
@@ -61,22 +62,23 @@ static void put_lane(struct page *p, const struct page_lane *lane) {
   char title[80];
   if (of)
     trace_lane_title(recording, lane->lane, title, sizeof title);
-  json_open(&p->json, NULL, '{');
-  json_text(&p->json, "kind", !of ? "device" : kinds[of->kind <= TNR_TRACE_WORKER ? of->kind : 0]);
-  json_text(&p->json, "name", of ? title : trace_device_name(recording, lane->device));
-  json_integer(&p->json, "tid", of ? of->tid : 0);
-  json_integer(&p->json, "device", page_index(lane->device));
-  json_integer(&p->json, "first", (int64_t)lane->first);
-  json_integer(&p->json, "count", (int64_t)lane->count);
-  json_close(&p->json, '}');
+  json_put_open(&p->json, NULL, '{');
+  json_put_text(&p->json, "kind",
+                !of ? "device" : kinds[of->kind <= TNR_TRACE_WORKER ? of->kind : 0]);
+  json_put_text(&p->json, "name", of ? title : trace_device_name(recording, lane->device));
+  json_put_integer(&p->json, "tid", of ? of->tid : 0);
+  json_put_integer(&p->json, "device", page_index(lane->device));
+  json_put_integer(&p->json, "first", (int64_t)lane->first);
+  json_put_integer(&p->json, "count", (int64_t)lane->count);
+  json_put_close(&p->json, '}');
 }
 
 static void put_lanes(struct page *p) {
-  json_line(&p->json);
-  json_open(&p->json, "lanes", '[');
+  json_put_line(&p->json);
+  json_put_open(&p->json, "lanes", '[');
   for (size_t i = 0; i < p->events.lanes.count; i++)
     put_lane(p, &p->events.lanes.at[i]);
-  json_close(&p->json, ']');
+  json_put_close(&p->json, ']');
 }
 
 /* ---- events ---- */
@@ -100,89 +102,89 @@ static int64_t event_value(const struct page *p, const struct page_event *event,
 
 static void put_events(struct page *p) {
   static const char *const columns[] = {"start", "duration", "kind", "name", "op", "depth"};
-  json_line(&p->json);
-  json_open(&p->json, "kinds", '[');
+  json_put_line(&p->json);
+  json_put_open(&p->json, "kinds", '[');
   for (int i = 0; i < PAGE_KINDS; i++)
-    json_text(&p->json, NULL, page_kind_names[i]);
-  json_close(&p->json, ']');
-  json_line(&p->json);
-  json_open(&p->json, "events", '{');
+    json_put_text(&p->json, NULL, page_kind_names[i]);
+  json_put_close(&p->json, ']');
+  json_put_line(&p->json);
+  json_put_open(&p->json, "events", '{');
   for (int column = 0; column < 6; column++) {
     page_begin_column(p, columns[column]);
     for (size_t i = 0; i < p->events.rows.count; i++)
       page_put(p, event_value(p, &p->events.rows.at[i], column));
     page_end_column(p);
   }
-  json_close(&p->json, '}');
+  json_put_close(&p->json, '}');
 }
 
 /* ---- what ops refer to ---- */
 
 static void put_names(struct page *p) {
-  json_line(&p->json);
-  json_open(&p->json, "names", '[');
+  json_put_line(&p->json);
+  json_put_open(&p->json, "names", '[');
   for (uint32_t i = 0; i < strings_count(&p->events.names); i++)
-    json_text(&p->json, NULL, strings_at(&p->events.names, i));
-  json_close(&p->json, ']');
+    json_put_text(&p->json, NULL, strings_at(&p->events.names, i));
+  json_put_close(&p->json, ']');
 }
 
 static void put_statuses(struct page *p) {
-  json_line(&p->json);
-  json_open(&p->json, "statuses", '[');
+  json_put_line(&p->json);
+  json_put_open(&p->json, "statuses", '[');
   for (int i = 0; i <= UINT8_MAX; i++) {
     const char *name = tnr_status_name((tnr_status)i);
-    json_text(&p->json, NULL, strncmp(name, "TNR_", 4) == 0 ? name + 4 : name);
+    json_put_text(&p->json, NULL, strncmp(name, "TNR_", 4) == 0 ? name + 4 : name);
   }
-  json_close(&p->json, ']');
+  json_put_close(&p->json, ']');
 }
 
 static void put_sites(struct page *p) {
-  json_line(&p->json);
-  json_open(&p->json, "sites", '[');
+  json_put_line(&p->json);
+  json_put_open(&p->json, "sites", '[');
   for (uint32_t i = 0; i < strings_count(&p->recording->sites); i++) {
     struct trace_site site = trace_site_at(p->recording, i);
-    json_open(&p->json, NULL, '{');
-    json_text(&p->json, "file", trace_string(p->recording, site.file));
-    json_integer(&p->json, "line", site.line);
-    json_text(&p->json, "composite", trace_string(p->recording, site.composite));
-    json_close(&p->json, '}');
+    json_put_open(&p->json, NULL, '{');
+    json_put_text(&p->json, "file", trace_string(p->recording, site.file));
+    json_put_integer(&p->json, "line", site.line);
+    json_put_text(&p->json, "composite", trace_string(p->recording, site.composite));
+    json_put_close(&p->json, '}');
   }
-  json_close(&p->json, ']');
+  json_put_close(&p->json, ']');
 }
 
 static void put_lines(struct page *p, const char *key, const char *lines) {
-  json_open(&p->json, key, '[');
+  json_put_open(&p->json, key, '[');
   while (*lines) {
     size_t size = strcspn(lines, "\n");
-    json_bytes(&p->json, NULL, lines, size);
+    json_put_bytes(&p->json, NULL, lines, size);
     lines += size + (lines[size] != '\0');
   }
-  json_close(&p->json, ']');
+  json_put_close(&p->json, ']');
 }
 
 static void put_plans(struct page *p) {
-  json_line(&p->json);
-  json_open(&p->json, "plans", '[');
+  json_put_line(&p->json);
+  json_put_open(&p->json, "plans", '[');
   for (uint32_t i = 0; i < strings_count(&p->recording->plans); i++) {
     struct trace_plan plan = trace_plan_at(p->recording, i);
-    json_open(&p->json, NULL, '{');
-    json_text(&p->json, "name", trace_string(p->recording, plan.name));
-    json_text(&p->json, "attrs", trace_string(p->recording, plan.attrs));
+    json_put_open(&p->json, NULL, '{');
+    json_put_text(&p->json, "name", trace_string(p->recording, plan.name));
+    json_put_text(&p->json, "attrs", trace_string(p->recording, plan.attrs));
     put_lines(p, "inputs", trace_string(p->recording, plan.inputs));
     put_lines(p, "outputs", trace_string(p->recording, plan.outputs));
-    json_integer(&p->json, "bytes", (int64_t)(plan.bytes & INT64_MAX));
-    json_number(&p->json, "flops", plan.flops);
-    json_close(&p->json, '}');
+    json_put_integer(&p->json, "bytes", (int64_t)(plan.bytes & INT64_MAX));
+    json_put_number(&p->json, "flops", plan.flops);
+    json_put_close(&p->json, '}');
   }
-  json_close(&p->json, ']');
+  json_put_close(&p->json, ']');
 }
 
 static void put_errors(struct page *p) {
-  json_line(&p->json);
-  json_open(&p->json, "errors", '[');
+  json_put_line(&p->json);
+  json_put_open(&p->json, "errors", '[');
   for (size_t i = 0; i < p->recording->errors.count; i++)
-    json_text(&p->json, NULL, trace_string(p->recording, p->recording->errors.at[i].message));
-  json_close(&p->json, ']');
+    json_put_text(&p->json, NULL, trace_string(p->recording, p->recording->errors.at[i].message));
+  json_put_close(&p->json, ']');
 }
 
 /* ---- counters ---- */
@@ -197,20 +199,20 @@ static void end_counter(struct page *p) {
     trace_lane_title(p->recording, p->counter.lane, title, sizeof title);
     snprintf(name, sizeof name, "cpu of %s", title);
   }
-  json_line(&p->json);
-  json_open(&p->json, NULL, '{');
-  json_text(&p->json, "name", name);
-  json_integer(&p->json, "device", page_index(p->counter.device));
-  json_text(&p->json, "unit", p->counter.unit);
-  json_open(&p->json, "time", '[');
+  json_put_line(&p->json);
+  json_put_open(&p->json, NULL, '{');
+  json_put_text(&p->json, "name", name);
+  json_put_integer(&p->json, "device", page_index(p->counter.device));
+  json_put_text(&p->json, "unit", p->counter.unit);
+  json_put_open(&p->json, "time", '[');
   for (size_t i = 0; i < p->times.count; i++)
     page_put(p, p->times.at[i]);
-  json_close(&p->json, ']');
-  json_open(&p->json, "value", '[');
+  json_put_close(&p->json, ']');
+  json_put_open(&p->json, "value", '[');
   for (size_t i = 0; i < p->values.count; i++)
-    json_number(&p->json, NULL, p->values.at[i]);
-  json_close(&p->json, ']');
-  json_close(&p->json, '}');
+    json_put_number(&p->json, NULL, p->values.at[i]);
+  json_put_close(&p->json, ']');
+  json_put_close(&p->json, '}');
   p->times.count = p->values.count = 0;
 }
 
@@ -235,11 +237,11 @@ static void add_point(int64_t time, double value, void *user) {
 static tnr_status put_counters(struct page *p, tnr_fault *fault) {
   enum { POINTS = 4000 };
   const struct trace_counter_sink sink = {begin_counter, add_point, p};
-  json_line(&p->json);
-  json_open(&p->json, "counters", '[');
+  json_put_line(&p->json);
+  json_put_open(&p->json, "counters", '[');
   tnr_status status = trace_counters(p->recording, POINTS, &sink, fault);
   end_counter(p);
-  json_close(&p->json, ']');
+  json_put_close(&p->json, ']');
   return status;
 }
 
@@ -264,17 +266,17 @@ static void put_gain(struct page *p, const struct trace_gain *gain) {
   const char *what = gain->sort == TRACE_FREE_NAME   ? trace_string(p->recording, gain->name)
                      : gain->sort == TRACE_FREE_WHAT ? trace_what_names[gain->what]
                                                      : "waits of threads";
-  json_open(&p->json, NULL, '{');
-  json_text(&p->json, "what", what);
-  json_integer(&p->json, "time", gain->time);
-  json_integer(&p->json, "gain", gain->gain);
-  json_close(&p->json, '}');
+  json_put_open(&p->json, NULL, '{');
+  json_put_text(&p->json, "what", what);
+  json_put_integer(&p->json, "time", gain->time);
+  json_put_integer(&p->json, "gain", gain->gain);
+  json_put_close(&p->json, '}');
 }
 
 static void put_path(struct page *p) {
   static const char *const columns[] = {"start", "duration", "op", "lane", "what"};
-  json_line(&p->json);
-  json_open(&p->json, "path", '{');
+  json_put_line(&p->json);
+  json_put_open(&p->json, "path", '{');
   for (int column = 0; column < 5; column++) {
     page_begin_column(p, columns[column]);
     for (size_t i = 0; i < p->path.steps.count; i++)
@@ -282,15 +284,15 @@ static void put_path(struct page *p) {
         page_put(p, step_value(p, &p->path.steps.at[i], column));
     page_end_column(p);
   }
-  json_open(&p->json, "whats", '[');
+  json_put_open(&p->json, "whats", '[');
   for (int i = 0; i < TRACE_WHATS; i++)
-    json_text(&p->json, NULL, trace_what_names[i]);
-  json_close(&p->json, ']');
-  json_open(&p->json, "gains", '[');
+    json_put_text(&p->json, NULL, trace_what_names[i]);
+  json_put_close(&p->json, ']');
+  json_put_open(&p->json, "gains", '[');
   for (size_t i = 0; i < p->gains.rows.count; i++)
     put_gain(p, &p->gains.rows.at[i]);
-  json_close(&p->json, ']');
-  json_close(&p->json, '}');
+  json_put_close(&p->json, ']');
+  json_put_close(&p->json, '}');
 }
 
 /* ---- all of it ---- */
@@ -324,8 +326,8 @@ static void finish(struct page *p) {
 
 /* Names come behind all that refers to them. */
 static tnr_status put_all(struct page *p, tnr_fault *fault) {
-  json_open(&p->json, NULL, '{');
-  json_integer(&p->json, "version", 1);
+  json_put_open(&p->json, NULL, '{');
+  json_put_integer(&p->json, "version", 1);
   put_recording(p);
   put_devices(p);
   put_lanes(p);
@@ -338,7 +340,7 @@ static tnr_status put_all(struct page *p, tnr_fault *fault) {
   put_errors(p);
   put_path(p);
   tnr_status status = put_counters(p, fault);
-  json_close(&p->json, '}');
+  json_put_close(&p->json, '}');
   fputc('\n', p->json.to);
   if (status == TNR_OK && p->no_memory)
     status = tnr_fail(fault, TNR_ENOMEM, "out of memory for the page");

@@ -191,8 +191,8 @@ static void put_lists(struct page *p, bool inputs) {
 }
 
 void page_put_ops(struct page *p) {
-  json_line(&p->json);
-  json_open(&p->json, "ops", '{');
+  json_put_line(&p->json);
+  json_put_open(&p->json, "ops", '{');
   for (enum op_column column = NUMBER; column < OP_COLUMNS; column++) {
     page_begin_column(p, op_columns[column]);
     for (size_t i = 0; i < p->op_count; i++)
@@ -201,5 +201,5 @@ void page_put_ops(struct page *p) {
   }
   put_lists(p, true);
   put_lists(p, false);
-  json_close(&p->json, '}');
+  json_put_close(&p->json, '}');
 }

@@ -46,16 +46,16 @@ static inline int64_t page_row(const struct page *p, uint32_t op) {
 }
 
 static inline void page_put(struct page *p, int64_t value) {
-  json_integer(&p->json, NULL, value);
+  json_put_integer(&p->json, NULL, value);
 }
 
 static inline void page_begin_column(struct page *p, const char *key) {
-  json_line(&p->json);
-  json_open(&p->json, key, '[');
+  json_put_line(&p->json);
+  json_put_open(&p->json, key, '[');
 }
 
 static inline void page_end_column(struct page *p) {
-  json_close(&p->json, ']');
+  json_put_close(&p->json, ']');
 }
 
 /* Chooses the ops that are there before the page's end. */
