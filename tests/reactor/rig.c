@@ -383,3 +383,40 @@ void rig_threads(int count, void (*function)(void *user, int index), void *user)
   for (int i = 0; i < count; i++)
     pthread_join(threads[i], NULL);
 }
+
+/* ---- a device that stands still ---- */
+
+atomic_int rig_runs;
+
+static void count_run(void) {
+  atomic_fetch_add(&rig_runs, 1);
+}
+
+tnr_future *rig_block(tnr_runtime *runtime, int index) {
+  tnr_future *held = rig_hold(tnr_to_async(rig_tensor(rig_cpu(runtime, index), 1)));
+  atomic_store(&rig_runs, 0);
+  rig_worker_function = count_run;
+  assert_made(held);
+  rig_await_held(1);
+  return held;
+}
+
+/* ---- data in memory ---- */
+
+tnr_device *rig_place(tnr_runtime *runtime, int index) {
+  return index == 0   ? tnr_runtime_device(runtime, "host")
+         : index == 1 ? rig_cpu(runtime, 1)
+                      : rig_sim(runtime, 0);
+}
+
+const int32_t rig_counting[12] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11};
+
+void rig_assert_reads(tnr_tensor *x, const void *expected, size_t bytes) {
+  unsigned char data[256];
+  assert_made(x);
+  memset(data, 0xa5, sizeof data);
+  assert_int_equal(tnr_tensor_bytes(x), bytes);
+  assert_ok(tnr_tensor_read(x, data, bytes));
+  assert_memory_equal(data, expected, bytes);
+  assert_int_equal(data[bytes], 0xa5);
+}

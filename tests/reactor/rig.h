@@ -80,6 +80,21 @@ void rig_await_turn(tnr_runtime *runtime);
 #define rig_on_worker(x) TNR_OP1(&rig_on_worker_op, x, tnr_no_attrs, )
 extern void (*rig_worker_function)(void);
 
+/* A device that stands still: its worker is in an op that waits at the gate. From then on
+ * rig_runs counts what rig_on_worker runs. */
+tnr_future *rig_block(tnr_runtime *runtime, int index);
+extern atomic_int rig_runs;
+
+/* ---- data in memory ---- */
+
+/* 0: the host; 1: a device that computes in host memory; 2: one with memory of its own. */
+tnr_device *rig_place(tnr_runtime *runtime, int index);
+
+extern const int32_t rig_counting[12]; /* 0, 1, 2, … */
+
+/* Asserts that x is made and reads as these bytes, at most 255, and no more is written. */
+void rig_assert_reads(tnr_tensor *x, const void *expected, size_t bytes);
+
 /* ---- the log ---- */
 
 typedef struct rig_entry {

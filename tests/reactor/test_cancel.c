@@ -6,22 +6,6 @@
 
 #include "rig.h"
 
-static atomic_int ran;
-
-static void count_run(void) {
-  atomic_fetch_add(&ran, 1);
-}
-
-/* A device that stands still: its worker is in an op that waits at the gate. */
-static tnr_future *blocked(tnr_runtime *runtime, int index) {
-  tnr_future *held = rig_hold(tnr_to_async(rig_tensor(rig_cpu(runtime, index), 1)));
-  atomic_store(&ran, 0);
-  rig_worker_function = count_run;
-  assert_made(held);
-  rig_await_held(1);
-  return held;
-}
-
 static tnr_future *counted(tnr_future *x) {
   tnr_future *made = rig_on_worker(x);
   assert_made(made);
@@ -38,7 +22,7 @@ static tnr_future *counted(tnr_future *x) {
 
 static void a_queued_op_ends_at_once(void **state) {
   check_needs_threads();
-  tnr_future *held = blocked(*state, 0), *f = counted(held);
+  tnr_future *held = rig_block(*state, 0), *f = counted(held);
   char where[512];
   assert_ok(tnr_on(f, TNR_CREATED, rig_log, RIG_WHAT(1)));
   assert_ok(tnr_on(f, TNR_COMPLETE, rig_log, RIG_WHAT(2)));
@@ -62,13 +46,13 @@ static void a_queued_op_ends_at_once(void **state) {
   rig_open_gate();
   assert_number(held, 1);
   assert_ok(tnr_synchronize_device(rig_cpu(*state, 0)));
-  assert_int_equal(ran, 0);
+  assert_int_equal(rig_runs, 0);
   assert_int_equal(rig_log_count(), 2);
 }
 
 static void a_waiting_op_ends_at_once(void **state) {
   check_needs_threads();
-  tnr_future *held = blocked(*state, 0);
+  tnr_future *held = rig_block(*state, 0);
   tnr_future *moved = tnr_to_device(held, rig_cpu(*state, 1)), *f = rig_plus_one(moved);
   assert_ok(tnr_cancel(moved));
   assert_canceled(f);
@@ -79,7 +63,7 @@ static void a_waiting_op_ends_at_once(void **state) {
 /* In the queue behind it, elsewhere, and waiting for something that does not come. */
 static void all_that_descends_ends_with_the_same_error(void **state) {
   check_needs_threads();
-  tnr_future *held = blocked(*state, 0),
+  tnr_future *held = rig_block(*state, 0),
              *never = rig_hold(tnr_to_async(rig_tensor(rig_cpu(*state, 1), 1))),
              *f = rig_plus_one(held);
   tnr_future *queued = rig_plus_one(rig_plus_one(f));
@@ -105,7 +89,7 @@ static void all_that_descends_ends_with_the_same_error(void **state) {
 
 static void siblings_go_on(void **state) {
   check_needs_threads();
-  tnr_future *held = blocked(*state, 0), *shared = rig_plus_one(held);
+  tnr_future *held = rig_block(*state, 0), *shared = rig_plus_one(held);
   tnr_future *f = rig_plus_one(shared), *sibling = rig_plus_one(shared);
   tnr_future *first = rig_plus_one(held);
   tnr_future *chosen = tnr_any((tnr_future *[]){f, sibling}, 2, TNR_HERE);
@@ -120,7 +104,7 @@ static void siblings_go_on(void **state) {
 
 static void a_running_kernel_finishes_and_its_result_is_dropped(void **state) {
   check_needs_threads();
-  tnr_future *held = blocked(*state, 0), *behind = rig_plus_one(held);
+  tnr_future *held = rig_block(*state, 0), *behind = rig_plus_one(held);
   tnr_future *other = counted(tnr_to_async(rig_tensor(rig_cpu(*state, 0), 5)));
   assert_ok(tnr_cancel(held));
   assert_canceled(held);
@@ -143,7 +127,7 @@ static void what_is_complete_stays_so(void **state) {
 
 static void cancelling_twice_is_cancelling_once(void **state) {
   check_needs_threads();
-  tnr_future *f = rig_plus_one(blocked(*state, 0));
+  tnr_future *f = rig_plus_one(rig_block(*state, 0));
   assert_ok(tnr_on(f, TNR_COMPLETE, rig_log, RIG_WHAT(0)));
   for (int i = 0; i < 100; i++)
     assert_ok(tnr_cancel(f));
@@ -157,7 +141,7 @@ static void cancelling_twice_is_cancelling_once(void **state) {
 
 static void what_only_it_needed_is_not_run(void **state) {
   check_needs_threads();
-  tnr_future *held = blocked(*state, 0);
+  tnr_future *held = rig_block(*state, 0);
   assert_ok(tnr_scope_open());
   tnr_future *f = counted(counted(counted(held)));
   tnr_future *elsewhere =
@@ -170,13 +154,13 @@ static void what_only_it_needed_is_not_run(void **state) {
   rig_await_turn(*state);
   rig_open_gate();
   assert_ok(tnr_synchronize_device(rig_cpu(*state, 0)));
-  assert_int_equal(ran, 0);
+  assert_int_equal(rig_runs, 0);
 }
 
 /* By a handle, a callback, another op, a tensor, an element. */
 static void what_somebody_else_needs_is_run(void **state) {
   check_needs_threads();
-  tnr_future *held = blocked(*state, 0);
+  tnr_future *held = rig_block(*state, 0);
   tnr_future *by_handle = counted(held), *f[6] = {rig_plus_one(by_handle)};
   assert_ok(tnr_scope_open());
   tnr_future *by_callback = counted(held), *by_op = counted(held), *by_element = counted(held);
@@ -203,12 +187,12 @@ static void what_somebody_else_needs_is_run(void **state) {
   assert_number(other, 2);
   assert_number(tensor, 1);
   assert_number(element, 3);
-  assert_int_equal(ran, 5);
+  assert_int_equal(rig_runs, 5);
 }
 
 static void what_two_need_is_run_until_both_are_cancelled(void **state) {
   check_needs_threads();
-  tnr_future *held = blocked(*state, 0);
+  tnr_future *held = rig_block(*state, 0);
   assert_ok(tnr_scope_open());
   tnr_future *shared = counted(held);
   tnr_future *a = tnr_keep(rig_plus_one(shared)), *b = tnr_keep(rig_plus_one(shared));
@@ -222,12 +206,12 @@ static void what_two_need_is_run_until_both_are_cancelled(void **state) {
   rig_await_turn(*state);
   rig_open_gate();
   assert_ok(tnr_synchronize_device(rig_cpu(*state, 0)));
-  assert_int_equal(ran, 0);
+  assert_int_equal(rig_runs, 0);
 }
 
 static void a_plain_calls_result_counts_as_a_handle(void **state) {
   check_needs_threads();
-  (void)blocked(*state, 0);
+  (void)rig_block(*state, 0);
   tnr_tensor *x = rig_tensor(rig_cpu(*state, 0), 1);
   assert_ok(tnr_scope_open());
   tnr_tensor *kept = tnr_keep(rig_on_worker(x)), *dropped = rig_on_worker(x);
@@ -242,14 +226,14 @@ static void a_plain_calls_result_counts_as_a_handle(void **state) {
   rig_await_turn(*state);
   rig_open_gate();
   assert_number(kept, 1);
-  assert_int_equal(ran, 1);
+  assert_int_equal(rig_runs, 1);
 }
 
 /* ---- every kind of future ---- */
 
 static void a_tuple_goes_on_for_its_other_elements(void **state) {
   check_needs_threads();
-  tnr_future *held = blocked(*state, 0);
+  tnr_future *held = rig_block(*state, 0);
   tnr_future_tuple *two = rig_two(held);
   tnr_future *gone = tnr_at(two, 0), *stays = tnr_at(two, 1);
   tnr_future *behind_gone = rig_plus_one(gone), *behind = rig_plus_one(stays);
@@ -269,7 +253,7 @@ static void a_tuple_goes_on_for_its_other_elements(void **state) {
 
 static void a_tuple_ends_with_its_only_element(void **state) {
   check_needs_threads();
-  tnr_future *held = blocked(*state, 0);
+  tnr_future *held = rig_block(*state, 0);
   assert_ok(tnr_scope_open());
   tnr_future *element = tnr_keep(tnr_at(rig_two(counted(held)), 0));
   assert_ok(tnr_scope_close());
@@ -278,12 +262,12 @@ static void a_tuple_ends_with_its_only_element(void **state) {
   rig_await_turn(*state);
   rig_open_gate();
   assert_ok(tnr_synchronize_device(rig_cpu(*state, 0)));
-  assert_int_equal(ran, 0);
+  assert_int_equal(rig_runs, 0);
 }
 
 static void elements_that_are_inputs_give_up_their_tuple(void **state) {
   check_needs_threads();
-  tnr_future *held = blocked(*state, 0);
+  tnr_future *held = rig_block(*state, 0);
   assert_ok(tnr_scope_open());
   tnr_future_tuple *two = rig_two(counted(held));
   tnr_future *a = tnr_at(two, 0), *b = tnr_at(two, 1);
@@ -294,12 +278,12 @@ static void elements_that_are_inputs_give_up_their_tuple(void **state) {
   rig_await_turn(*state);
   rig_open_gate();
   assert_ok(tnr_synchronize_device(rig_cpu(*state, 0)));
-  assert_int_equal(ran, 0);
+  assert_int_equal(rig_runs, 0);
 }
 
 static void an_any_of_gives_up_its_members(void **state) {
   check_needs_threads();
-  tnr_future *held = blocked(*state, 0);
+  tnr_future *held = rig_block(*state, 0);
   assert_ok(tnr_scope_open());
   tnr_future *kept = tnr_keep(counted(held));
   tnr_future *members[] = {counted(held), tnr_at(rig_two(counted(held)), 0), kept};
@@ -312,12 +296,12 @@ static void an_any_of_gives_up_its_members(void **state) {
   rig_await_turn(*state);
   rig_open_gate();
   assert_number(kept, 1);
-  assert_int_equal(ran, 1);
+  assert_int_equal(rig_runs, 1);
 }
 
 static void an_all_of_gives_up_its_members(void **state) {
   check_needs_threads();
-  tnr_future *held = blocked(*state, 0);
+  tnr_future *held = rig_block(*state, 0);
   assert_ok(tnr_scope_open());
   tnr_future *kept = tnr_keep(counted(held));
   tnr_future_tuple *two = rig_two(counted(held));
@@ -331,12 +315,12 @@ static void an_all_of_gives_up_its_members(void **state) {
   rig_await_turn(*state);
   rig_open_gate();
   assert_number(tnr_at(all, 3), 1);
-  assert_int_equal(ran, 1);
+  assert_int_equal(rig_runs, 1);
 }
 
 static void a_source_gives_up_its_tensor(void **state) {
   check_needs_threads();
-  (void)blocked(*state, 0);
+  (void)rig_block(*state, 0);
   tnr_tensor *x = rig_tensor(rig_cpu(*state, 0), 1);
   assert_ok(tnr_scope_open());
   tnr_tensor *kept = tnr_keep(rig_on_worker(x));
@@ -353,12 +337,12 @@ static void a_source_gives_up_its_tensor(void **state) {
   rig_open_gate();
   assert_number(kept, 1);
   assert_ok(tnr_synchronize_device(rig_cpu(*state, 0)));
-  assert_int_equal(ran, 1);
+  assert_int_equal(rig_runs, 1);
 }
 
 static void a_tensor_stands_for_the_op_that_makes_it(void **state) {
   check_needs_threads();
-  (void)blocked(*state, 0);
+  (void)rig_block(*state, 0);
   tnr_tensor *x = rig_tensor(rig_cpu(*state, 0), 1);
   tnr_tensor *y = rig_on_worker(x), *z = rig_plus_one(y);
   tnr_tuple *two = rig_two(x);
@@ -377,7 +361,7 @@ static void a_tensor_stands_for_the_op_that_makes_it(void **state) {
 static void copies_and_ops_on_meshes_end_too(void **state) {
   check_needs_threads();
   tnr_runtime *runtime = *state;
-  tnr_future *held = blocked(runtime, 1);
+  tnr_future *held = rig_block(runtime, 1);
   const tnr_mesh *mesh = rig_cpus(runtime, 3);
   tnr_future *x = tnr_to_async(tnr_replicate(rig_tensor(rig_cpu(runtime, 0), 1), mesh));
   tnr_future *f = rig_plus_one(x), *behind = rig_plus_one(rig_plus_one(f));
@@ -406,7 +390,7 @@ static const tnr_composite_def deferred_def = {
 
 static void a_composite_ends_before_its_body_runs(void **state) {
   check_needs_threads();
-  tnr_future *held = blocked(*state, 0);
+  tnr_future *held = rig_block(*state, 0);
   assert_ok(tnr_scope_open());
   tnr_future *waits = tnr_to_device(counted(held), rig_cpu(*state, 1));
   tnr_future *f = tnr_keep(deferred(waits)), *behind = tnr_keep(rig_plus_one(f));
@@ -418,7 +402,7 @@ static void a_composite_ends_before_its_body_runs(void **state) {
   rig_await_turn(*state);
   rig_open_gate();
   assert_ok(tnr_synchronize_device(rig_cpu(*state, 0)));
-  assert_int_equal(ran, 0);
+  assert_int_equal(rig_runs, 0);
 }
 
 static void a_composite_gives_up_what_its_body_made(void **state) {
@@ -426,7 +410,7 @@ static void a_composite_gives_up_what_its_body_made(void **state) {
   tnr_future *x = tnr_to_async(rig_tensor(rig_cpu(*state, 1), 1)), *late = rig_plus_one(x);
   tnr_future *created = tnr_to_device(late, rig_cpu(*state, 0));
   assert_ok(tnr_wait(created, TNR_CREATED, INT64_MAX));
-  (void)blocked(*state, 0);
+  (void)rig_block(*state, 0);
   tnr_future *again = tnr_to_device(rig_plus_one(late), rig_cpu(*state, 1));
   tnr_future *f = deferred(rig_sum(again, late));
   assert_ok(tnr_cancel(f));
@@ -441,7 +425,7 @@ static void a_composite_gives_up_what_its_body_made(void **state) {
 
 static void a_composite_does_not_wait_for_the_rest(void **state) {
   check_needs_threads();
-  tnr_future *held = blocked(*state, 0), *f = rig_plus_one(held);
+  tnr_future *held = rig_block(*state, 0), *f = rig_plus_one(held);
   const tnr_value both[] = {TNR_VALUE(f), TNR_VALUE(rig_plus_one(held))};
   tnr_value made = tnr_call_composite(&deferred_def, TNR_HERE, both, 2, NULL);
   assert_ok(tnr_cancel(f));
@@ -455,7 +439,7 @@ enum { MANY = CHECK_MANY(100000) };
 
 static void a_long_queue_ends_at_once_and_needs_no_stack(void **state) {
   check_needs_threads();
-  tnr_future *held = blocked(*state, 0), *first = rig_plus_one(held), *f = first;
+  tnr_future *held = rig_block(*state, 0), *first = rig_plus_one(held), *f = first;
   assert_ok(tnr_scope_open());
   for (int i = 0; i < MANY; i++) {
     f = rig_on_worker(f);
@@ -472,13 +456,13 @@ static void a_long_queue_ends_at_once_and_needs_no_stack(void **state) {
   rig_await_turn(*state);
   rig_open_gate();
   assert_ok(tnr_synchronize_device(rig_cpu(*state, 0)));
-  assert_int_equal(ran, 0);
+  assert_int_equal(rig_runs, 0);
 }
 
 /* What nobody needs is found from its end. */
 static void what_a_long_queue_needed_is_not_run(void **state) {
   check_needs_threads();
-  tnr_future *held = blocked(*state, 0), *f = held;
+  tnr_future *held = rig_block(*state, 0), *f = held;
   assert_ok(tnr_scope_open());
   for (int i = 0; i < MANY; i++)
     f = rig_on_worker(f);
@@ -491,7 +475,7 @@ static void what_a_long_queue_needed_is_not_run(void **state) {
   rig_await_turn(*state);
   rig_open_gate();
   assert_ok(tnr_synchronize_device(rig_cpu(*state, 0)));
-  assert_int_equal(ran, 0);
+  assert_int_equal(rig_runs, 0);
 }
 
 /* Cancelled from its end and from its beginning. */
@@ -515,20 +499,20 @@ static void chains_of_choices_and_composites_need_no_stack(void **state) {
   rig_limit_stacks(256);
   tnr_runtime *runtime = rig_runtime();
   assert_ok(tnr_scope_open());
-  tnr_future *moved = tnr_to_device(blocked(runtime, 0), rig_cpu(runtime, 1));
+  tnr_future *moved = tnr_to_device(rig_block(runtime, 0), rig_cpu(runtime, 1));
   cancel_a_chain(moved, true);
   cancel_a_chain(moved, false);
   rig_open_gate();
   assert_ok(tnr_scope_close());
   assert_nothing_left(runtime);
-  assert_int_equal(ran, 0);
+  assert_int_equal(rig_runs, 0);
 }
 
 /* Nothing of it is kept until the queue gets there. */
 static void what_was_not_in_the_workers_hands_goes_at_once(void **state) {
   check_needs_threads();
   enum { OPS = 5000, IN_HAND = 1100 };
-  tnr_future *held = blocked(*state, 0);
+  tnr_future *held = rig_block(*state, 0);
   assert_ok(tnr_scope_open());
   for (int i = 0; i < OPS; i++) {
     tnr_future *f = rig_plus_one(held);
@@ -557,7 +541,7 @@ static void cancel_all_of_them(tnr_value future, void *user) {
 
 static void callbacks_may_cancel(void **state) {
   check_needs_threads();
-  tnr_future *held = blocked(*state, 0), *f[2] = {rig_plus_one(held), counted(held)};
+  tnr_future *held = rig_block(*state, 0), *f[2] = {rig_plus_one(held), counted(held)};
   tnr_future *done = rig_plus_one(tnr_to_async(rig_tensor(rig_cpu(*state, 1), 1)));
   assert_ok(tnr_on(f[0], TNR_COMPLETE, rig_log, RIG_WHAT(0)));
   assert_ok(tnr_on(done, TNR_COMPLETE, cancel_all_of_them, f));
@@ -568,7 +552,7 @@ static void callbacks_may_cancel(void **state) {
 
 static void waiting_threads_go_on(void **state) {
   check_needs_threads();
-  tnr_future *f = rig_plus_one(blocked(*state, 0)), *both[] = {f, f};
+  tnr_future *f = rig_plus_one(rig_block(*state, 0)), *both[] = {f, f};
   tnr_future *done = rig_plus_one(tnr_to_async(rig_tensor(rig_cpu(*state, 1), 1)));
   assert_ok(tnr_on(done, TNR_COMPLETE, cancel_all_of_them, both));
   assert_null(tnr_get(f));

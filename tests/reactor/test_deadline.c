@@ -8,22 +8,6 @@
 
 #define MS(n) ((int64_t)(n)*1000000)
 
-static atomic_int ran;
-
-static void count_run(void) {
-  atomic_fetch_add(&ran, 1);
-}
-
-/* A device that stands still: its worker is in an op that waits at the gate. */
-static tnr_future *blocked(tnr_runtime *runtime, int index) {
-  tnr_future *held = rig_hold(tnr_to_async(rig_tensor(rig_cpu(runtime, index), 1)));
-  atomic_store(&ran, 0);
-  rig_worker_function = count_run;
-  assert_made(held);
-  rig_await_held(1);
-  return held;
-}
-
 static tnr_future *plus_one_within(tnr_future *x, int64_t timeout_ns) {
   assert_ok(tnr_terms_open(.timeout_ns = timeout_ns));
   tnr_future *made = rig_plus_one(x);
@@ -44,7 +28,7 @@ static void check_late(tnr_value x, const char *what, const char *file, int line
 
 static void a_queued_op_fails_at_its_deadline(void **state) {
   check_needs_threads();
-  tnr_future *held = blocked(*state, 0);
+  tnr_future *held = rig_block(*state, 0);
   int64_t begin = rig_now_ns();
   tnr_future *f = plus_one_within(held, MS(30)), *behind = rig_plus_one(f);
   assert_ok(tnr_on(f, TNR_COMPLETE, rig_log, RIG_WHAT(0)));
@@ -67,7 +51,7 @@ static void a_queued_op_fails_at_its_deadline(void **state) {
 
 static void a_waiting_op_fails_at_its_deadline(void **state) {
   check_needs_threads();
-  tnr_future *held = blocked(*state, 0), *moved = tnr_to_device(held, rig_cpu(*state, 1));
+  tnr_future *held = rig_block(*state, 0), *moved = tnr_to_device(held, rig_cpu(*state, 1));
   tnr_future *f = plus_one_within(moved, MS(5)), *sibling = rig_plus_one(moved);
   assert_late(f);
   rig_open_gate();
@@ -76,7 +60,7 @@ static void a_waiting_op_fails_at_its_deadline(void **state) {
 
 static void what_only_it_needed_is_not_run(void **state) {
   check_needs_threads();
-  tnr_future *held = blocked(*state, 0);
+  tnr_future *held = rig_block(*state, 0);
   assert_ok(tnr_scope_open());
   tnr_future *f = tnr_keep(plus_one_within(rig_on_worker(rig_on_worker(held)), MS(300)));
   assert_ok(tnr_scope_close());
@@ -84,7 +68,7 @@ static void what_only_it_needed_is_not_run(void **state) {
   rig_await_turn(*state); /* what it needed ends right after it */
   rig_open_gate();
   assert_ok(tnr_synchronize_device(rig_cpu(*state, 0)));
-  assert_int_equal(ran, 0);
+  assert_int_equal(rig_runs, 0);
 }
 
 /* The deadline is for its start. */
@@ -120,7 +104,7 @@ static void deadlines_that_are_met_are_forgotten(void **state) {
 static void no_deadline_comes_early(void **state) {
   check_needs_threads();
   enum { OPS = 60 };
-  tnr_future *held = blocked(*state, 0), *f[OPS];
+  tnr_future *held = rig_block(*state, 0), *f[OPS];
   int64_t end[OPS];
   for (int i = 0; i < OPS; i++) {
     int64_t limit = MS(1 + i * 7 % 25);
@@ -144,7 +128,7 @@ static void no_deadline_comes_early(void **state) {
 
 static void the_shortest_time_is_too_short_behind_a_queue(void **state) {
   check_needs_threads();
-  tnr_future *held = blocked(*state, 0);
+  tnr_future *held = rig_block(*state, 0);
   assert_late(plus_one_within(held, 1));
   assert_late(plus_one_within(tnr_to_device(held, rig_sim(*state, 0)), 1));
 }
@@ -152,7 +136,7 @@ static void the_shortest_time_is_too_short_behind_a_queue(void **state) {
 /* While the dispatcher has its hands full. */
 static void a_busy_dispatcher_keeps_the_time(void **state) {
   check_needs_threads();
-  tnr_future *late = plus_one_within(blocked(*state, 0), MS(10));
+  tnr_future *late = plus_one_within(rig_block(*state, 0), MS(10));
   tnr_future *x = tnr_to_async(rig_tensor(rig_cpu(*state, 1), 1));
   int64_t begin = rig_now_ns();
   while (!tnr_passed(late, TNR_COMPLETE) && rig_now_ns() - begin < MS(5000)) {
@@ -172,7 +156,7 @@ static void copies_and_ops_on_meshes_have_deadlines(void **state) {
   const tnr_mesh *mesh = rig_cpus(runtime, 2);
   tnr_tensor *copies = tnr_replicate(rig_tensor(rig_cpu(runtime, 0), 1), mesh);
   assert_made(rig_hold(tnr_to_async(rig_tensor(rig_cpu(runtime, 0), 1)))); /* else it has begun */
-  tnr_future *held = blocked(runtime, 1);
+  tnr_future *held = rig_block(runtime, 1);
   rig_await_held(2);
   assert_ok(tnr_terms_open(.timeout_ns = MS(10)));
   tnr_future *up = tnr_to_device(held, rig_sim(runtime, 0));
@@ -194,7 +178,7 @@ static const tnr_composite_def deferred_def = {
 /* It waits for a shape; and what its body submits, later, has the same time each. */
 static void a_composite_that_waits_has_a_deadline(void **state) {
   check_needs_threads();
-  tnr_future *held = blocked(*state, 0);
+  tnr_future *held = rig_block(*state, 0);
   assert_ok(tnr_terms_open(.timeout_ns = MS(10)));
   tnr_future *f =
       TNR_COMPOSITE1(&deferred_def, tnr_to_device(held, rig_cpu(*state, 1)), tnr_no_attrs, );
@@ -218,7 +202,7 @@ static void a_composites_body_runs_under_its_terms(void **state) {
 
 static void a_group_ends_as_one(void **state) {
   check_needs_threads();
-  tnr_future *held = blocked(*state, 0);
+  tnr_future *held = rig_block(*state, 0);
   int64_t begin = rig_now_ns();
   tnr_group *group = tnr_group_create(*state, .name = "request 7", .timeout_ns = MS(40));
   assert_made(group);
@@ -249,7 +233,7 @@ static void a_group_ends_as_one(void **state) {
 
 static void a_child_ends_with_its_parent(void **state) {
   check_needs_threads();
-  tnr_future *held = blocked(*state, 0);
+  tnr_future *held = rig_block(*state, 0);
   tnr_group *parent = tnr_group_create(*state, .name = "parent", .timeout_ns = MS(10));
   tnr_group *child = tnr_group_create(*state, .timeout_ns = MS(60000), .parent = parent);
   assert_ok(tnr_terms_open(.group = child));
@@ -275,7 +259,7 @@ static void a_runtime_has_a_default(void **state) {
   tnr_runtime *runtime = impatient_runtime(MS(30));
   assert_ok(tnr_scope_open());
   int64_t begin = rig_now_ns();
-  tnr_future *held = blocked(runtime, 0), *f = rig_plus_one(held);
+  tnr_future *held = rig_block(runtime, 0), *f = rig_plus_one(held);
   tnr_future *patient = plus_one_within(held, TNR_NO_TIMEOUT);
   assert_ok(tnr_terms_open(.priority = TNR_PRIORITY_HIGH));
   tnr_future *inherits = rig_plus_one(held);
@@ -296,7 +280,7 @@ static void a_million_deadlines_cost_little(void **state) {
   (void)state;
   tnr_runtime *runtime = impatient_runtime(MS(100000));
   assert_ok(tnr_scope_open());
-  tnr_future *f = blocked(runtime, 0), *all[2] = {f, f};
+  tnr_future *f = rig_block(runtime, 0), *all[2] = {f, f};
   for (int i = 0; i < OPS; i++)
     all[i % 2] = rig_plus_one(all[i % 2]);
   rig_open_gate();

@@ -8,25 +8,6 @@
 
 enum { PLACES = 3 };
 
-/* The host, a device that computes in host memory, and one with memory of its own. */
-static tnr_device *place(tnr_runtime *runtime, int index) {
-  return index == 0   ? tnr_runtime_device(runtime, "host")
-         : index == 1 ? rig_cpu(runtime, 1)
-                      : rig_sim(runtime, 0);
-}
-
-static const int32_t counting[] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11};
-
-static void assert_reads(tnr_tensor *x, const void *expected, size_t bytes) {
-  unsigned char data[256];
-  assert_made(x);
-  memset(data, 0xa5, sizeof data);
-  assert_int_equal(tnr_tensor_bytes(x), bytes);
-  assert_ok(tnr_tensor_read(x, data, bytes));
-  assert_memory_equal(data, expected, bytes);
-  assert_int_equal(data[bytes], 0xa5);
-}
-
 /* ---- borrowing ---- */
 
 static void count_release(void *user) {
@@ -119,7 +100,7 @@ static void lent_memory_is_only_read(void **state) {
   for (int p = 0; p < PLACES; p++) {
     assert_ok(tnr_scope_open());
     tnr_device *cpu = rig_cpu(*state, 2);
-    tnr_tensor *lent = tnr_tensor_borrow(place(*state, p), TNR_F32, TNR_SHAPE(2, 2), data,
+    tnr_tensor *lent = tnr_tensor_borrow(rig_place(*state, p), TNR_F32, TNR_SHAPE(2, 2), data,
                                          count_release, &released);
     tnr_tensor *x = p == 0 ? tnr_to_device(lent, cpu) : lent;
     tnr_tensor *y = tnr_matmul(tnr_relu(x), x);
@@ -138,13 +119,13 @@ static void empty_tensors_need_no_memory(void **state) {
   for (int p = 0; p < PLACES; p++) {
     atomic_int released = 0;
     assert_ok(tnr_scope_open());
-    tnr_tensor *lent = tnr_tensor_borrow(place(*state, p), TNR_F32, TNR_SHAPE(0, 3), NULL,
+    tnr_tensor *lent = tnr_tensor_borrow(rig_place(*state, p), TNR_F32, TNR_SHAPE(0, 3), NULL,
                                          count_release, &released);
     assert_made(lent);
     if (p > 0)
       assert_int_equal(tnr_tensor_dim(tnr_relu(lent), 1), 3);
     assert_ok(tnr_tensor_read(lent, NULL, 0));
-    assert_made(tnr_tensor_adopt(place(*state, p), TNR_I64, TNR_SHAPE(0), NULL, free));
+    assert_made(tnr_tensor_adopt(rig_place(*state, p), TNR_I64, TNR_SHAPE(0), NULL, free));
     assert_ok(tnr_scope_close());
     rig_await(&released, 1);
   }
@@ -156,9 +137,9 @@ static void dense_strides_need_no_copy(void **state) {
   atomic_int released = 0;
   assert_ok(tnr_scope_open());
   tnr_tensor *x =
-      tnr_tensor_borrow_strided(rig_cpu(*state, 0), TNR_I32, TNR_SHAPE(3, 1, 4), counting,
+      tnr_tensor_borrow_strided(rig_cpu(*state, 0), TNR_I32, TNR_SHAPE(3, 1, 4), rig_counting,
                                 (const int64_t[]){4, -77, 1}, count_release, &released);
-  assert_reads(x, counting, sizeof counting);
+  rig_assert_reads(x, rig_counting, sizeof rig_counting);
   assert_int_equal(tnr_device_memory(rig_cpu(*state, 0)).live_bytes, 0);
   assert_int_equal(released, 0);
   assert_ok(tnr_scope_close());
@@ -168,19 +149,19 @@ static void dense_strides_need_no_copy(void **state) {
 static void what_has_gaps_is_copied_and_given_back_at_once(void **state) {
   const int64_t transposed[] = {1, 4}, dense[] = {4, 1};
   const int32_t as_transposed[] = {0, 4, 8, 1, 5, 9, 2, 6, 10, 3, 7, 11};
-  _Alignas(8) char odd[sizeof counting + 1];
-  memcpy(odd + 1, counting, sizeof counting);
+  _Alignas(8) char odd[sizeof rig_counting + 1];
+  memcpy(odd + 1, rig_counting, sizeof rig_counting);
   for (int p = 0; p < PLACES; p++) {
-    tnr_device *device = place(*state, p);
+    tnr_device *device = rig_place(*state, p);
     atomic_int released = 0;
-    tnr_tensor *x = tnr_tensor_borrow_strided(device, TNR_I32, TNR_SHAPE(4, 3), counting,
+    tnr_tensor *x = tnr_tensor_borrow_strided(device, TNR_I32, TNR_SHAPE(4, 3), rig_counting,
                                               transposed, count_release, &released);
     assert_int_equal(released, 1);
     tnr_tensor *y = tnr_tensor_borrow_strided(device, TNR_I32, TNR_SHAPE(3, 4), odd + 1, dense,
                                               count_release, &released);
     assert_int_equal(released, 2);
-    assert_reads(x, as_transposed, sizeof as_transposed);
-    assert_reads(y, counting, sizeof counting);
+    rig_assert_reads(x, as_transposed, sizeof as_transposed);
+    rig_assert_reads(y, rig_counting, sizeof rig_counting);
   }
 }
 
@@ -195,20 +176,21 @@ static void assert_strided_refused(tnr_runtime *runtime, const void *data, const
 
 static void strided_memory_that_is_refused_is_not_released(void **state) {
   const int64_t strides[] = {1, 4};
-  assert_strided_refused(*state, counting, NULL, count_release,
+  assert_strided_refused(*state, rig_counting, NULL, count_release,
                          "tensor_borrow_strided: strides is NULL");
-  assert_strided_refused(*state, counting, strides, NULL, "tensor_borrow_strided: release is NULL");
+  assert_strided_refused(*state, rig_counting, strides, NULL,
+                         "tensor_borrow_strided: release is NULL");
   assert_strided_refused(*state, NULL, strides, count_release, "data is NULL");
   atomic_int released = 0;
-  assert_null(tnr_tensor_borrow_strided(rig_cpu(*state, 0), TNR_I32, TNR_SHAPE(4, -3), counting,
+  assert_null(tnr_tensor_borrow_strided(rig_cpu(*state, 0), TNR_I32, TNR_SHAPE(4, -3), rig_counting,
                                         strides, count_release, &released));
   assert_int_equal(tnr_error_code(tnr_error()), TNR_ESHAPE);
   assert_null(tnr_tensor_borrow_strided(rig_cpu(*state, 0), TNR_DTYPE_COUNT, TNR_SHAPE(4, 3),
-                                        counting, strides, count_release, &released));
+                                        rig_counting, strides, count_release, &released));
   assert_int_equal(tnr_error_code(tnr_error()), TNR_EDTYPE);
   assert_null(tnr_tensor_borrow_strided(rig_cpu(*state, 0), TNR_I32,
-                                        (tnr_shape){.rank = TNR_MAX_RANK + 1}, counting, strides,
-                                        count_release, &released));
+                                        (tnr_shape){.rank = TNR_MAX_RANK + 1}, rig_counting,
+                                        strides, count_release, &released));
   assert_int_equal(released, 0);
 }
 

@@ -7,32 +7,13 @@
 
 enum { MS = 1000000, PLACES = 3 };
 
-/* The host, a device that computes in host memory, and one with memory of its own. */
-static tnr_device *place(tnr_runtime *runtime, int index) {
-  return index == 0   ? tnr_runtime_device(runtime, "host")
-         : index == 1 ? rig_cpu(runtime, 1)
-                      : rig_sim(runtime, 0);
-}
-
-static const int32_t counting[] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11};
-
-static void assert_reads(tnr_tensor *x, const void *expected, size_t bytes) {
-  unsigned char data[256];
-  assert_made(x);
-  memset(data, 0xa5, sizeof data);
-  assert_int_equal(tnr_tensor_bytes(x), bytes);
-  assert_ok(tnr_tensor_read(x, data, bytes));
-  assert_memory_equal(data, expected, bytes);
-  assert_int_equal(data[bytes], 0xa5);
-}
-
 static void what_is_put_in_comes_out_everywhere(void **state) {
   for (int p = 0; p < PLACES; p++) {
-    tnr_tensor *x = tnr_tensor_create(place(*state, p), TNR_I32, TNR_SHAPE(3, 4), counting);
-    assert_reads(x, counting, sizeof counting);
+    tnr_tensor *x = tnr_tensor_create(rig_place(*state, p), TNR_I32, TNR_SHAPE(3, 4), rig_counting);
+    rig_assert_reads(x, rig_counting, sizeof rig_counting);
     assert_int_equal(tnr_tensor_dtype(x), TNR_I32);
     assert_int_equal(tnr_tensor_dim(x, -1), 4);
-    assert_ptr_equal(tnr_mesh_device(tnr_tensor_mesh(x), 0), place(*state, p));
+    assert_ptr_equal(tnr_mesh_device(tnr_tensor_mesh(x), 0), rig_place(*state, p));
   }
 }
 
@@ -43,25 +24,25 @@ static void every_dtype_comes_out_as_it_went_in(void **state) {
       unsigned char data[40];
       for (size_t i = 0; i < sizeof data; i++)
         data[i] = d == TNR_BOOL ? i % 2 : (unsigned char)(i * 7);
-      tnr_tensor *x = tnr_tensor_create(place(*state, p), (tnr_dtype)d, TNR_SHAPE(5), data);
-      assert_reads(x, data, bytes);
+      tnr_tensor *x = tnr_tensor_create(rig_place(*state, p), (tnr_dtype)d, TNR_SHAPE(5), data);
+      rig_assert_reads(x, data, bytes);
     }
 }
 
 static void without_data_all_is_zero(void **state) {
   static const int32_t zeros[6];
   for (int p = 0; p < PLACES; p++)
-    assert_reads(tnr_tensor_create(place(*state, p), TNR_I32, TNR_SHAPE(2, 3), NULL), zeros,
-                 sizeof zeros);
+    rig_assert_reads(tnr_tensor_create(rig_place(*state, p), TNR_I32, TNR_SHAPE(2, 3), NULL), zeros,
+                     sizeof zeros);
 }
 
 static void scalars_and_empty_tensors_are_tensors(void **state) {
   const float pi = 3.25f;
   for (int p = 0; p < PLACES; p++) {
-    tnr_tensor *scalar = tnr_tensor_create(place(*state, p), TNR_F32, TNR_SCALAR, &pi);
-    assert_reads(scalar, &pi, sizeof pi);
+    tnr_tensor *scalar = tnr_tensor_create(rig_place(*state, p), TNR_F32, TNR_SCALAR, &pi);
+    rig_assert_reads(scalar, &pi, sizeof pi);
     assert_int_equal(tnr_tensor_rank(scalar), 0);
-    tnr_tensor *empty = tnr_tensor_create(place(*state, p), TNR_F32, TNR_SHAPE(3, 0, 2), &pi);
+    tnr_tensor *empty = tnr_tensor_create(rig_place(*state, p), TNR_F32, TNR_SHAPE(3, 0, 2), &pi);
     assert_made(empty);
     assert_ok(tnr_tensor_read(empty, NULL, 0));
     assert_ok(tnr_wait(empty, TNR_COMPLETE, INT64_MAX));
@@ -71,10 +52,10 @@ static void scalars_and_empty_tensors_are_tensors(void **state) {
 static void data_is_read_before_create_returns(void **state) {
   for (int p = 0; p < PLACES; p++) {
     int32_t data[12];
-    memcpy(data, counting, sizeof data);
-    tnr_tensor *x = tnr_tensor_create(place(*state, p), TNR_I32, TNR_SHAPE(12), data);
+    memcpy(data, rig_counting, sizeof data);
+    tnr_tensor *x = tnr_tensor_create(rig_place(*state, p), TNR_I32, TNR_SHAPE(12), data);
     memset(data, 0, sizeof data);
-    assert_reads(x, counting, sizeof counting);
+    rig_assert_reads(x, rig_counting, sizeof rig_counting);
   }
 }
 
@@ -87,24 +68,28 @@ static void strides_may_skip_turn_and_repeat(void **state) {
   const int32_t as_backwards[] = {11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0};
   const int32_t as_repeated[] = {0, 1, 2, 3, 0, 1, 2, 3}, as_every_other[] = {0, 2, 8, 10};
   for (int p = 0; p < PLACES; p++) {
-    tnr_device *device = place(*state, p);
-    assert_reads(tnr_tensor_create_strided(device, TNR_I32, TNR_SHAPE(4, 3), counting, transposed),
-                 as_transposed, sizeof as_transposed);
-    assert_reads(
-        tnr_tensor_create_strided(device, TNR_I32, TNR_SHAPE(3, 4), counting + 11, backwards),
+    tnr_device *device = rig_place(*state, p);
+    rig_assert_reads(
+        tnr_tensor_create_strided(device, TNR_I32, TNR_SHAPE(4, 3), rig_counting, transposed),
+        as_transposed, sizeof as_transposed);
+    rig_assert_reads(
+        tnr_tensor_create_strided(device, TNR_I32, TNR_SHAPE(3, 4), rig_counting + 11, backwards),
         as_backwards, sizeof as_backwards);
-    assert_reads(tnr_tensor_create_strided(device, TNR_I32, TNR_SHAPE(2, 4), counting, repeated),
-                 as_repeated, sizeof as_repeated);
-    assert_reads(tnr_tensor_create_strided(device, TNR_I32, TNR_SHAPE(2, 2), counting, every_other),
-                 as_every_other, sizeof as_every_other);
+    rig_assert_reads(
+        tnr_tensor_create_strided(device, TNR_I32, TNR_SHAPE(2, 4), rig_counting, repeated),
+        as_repeated, sizeof as_repeated);
+    rig_assert_reads(
+        tnr_tensor_create_strided(device, TNR_I32, TNR_SHAPE(2, 2), rig_counting, every_other),
+        as_every_other, sizeof as_every_other);
   }
 }
 
 static void strides_of_nothing_are_not_looked_at(void **state) {
   const int64_t wild[] = {1ll << 60, 1ll << 60};
-  assert_made(
-      tnr_tensor_create_strided(place(*state, 1), TNR_I32, TNR_SHAPE(0, 3), counting, wild));
-  assert_null(tnr_tensor_create_strided(place(*state, 1), TNR_I32, TNR_SHAPE(2), counting, NULL));
+  assert_made(tnr_tensor_create_strided(rig_place(*state, 1), TNR_I32, TNR_SHAPE(0, 3),
+                                        rig_counting, wild));
+  assert_null(
+      tnr_tensor_create_strided(rig_place(*state, 1), TNR_I32, TNR_SHAPE(2), rig_counting, NULL));
   assert_string_equal(tnr_error_reason(tnr_error()), "tensor_create_strided: strides is NULL");
 }
 
@@ -117,14 +102,14 @@ static void scalars_are_converted_and_on_every_device(void **state) {
   const int64_t i64 = 2;
   const uint8_t boolean = 1;
   const tnr_mesh *mesh = rig_cpus(*state, 3);
-  assert_reads(tnr_scalar(mesh, TNR_F32, 2.5), &f32, sizeof f32);
-  assert_reads(tnr_scalar(mesh, TNR_BF16, 2.5), &bf16, sizeof bf16);
-  assert_reads(tnr_scalar(mesh, TNR_F16, 2.5), &f16, sizeof f16);
-  assert_reads(tnr_scalar(mesh, TNR_I8, 2.5), &i8, sizeof i8);
-  assert_reads(tnr_scalar(mesh, TNR_I64, 2.5), &i64, sizeof i64);
-  assert_reads(tnr_scalar(mesh, TNR_BOOL, 2.5), &boolean, sizeof boolean);
+  rig_assert_reads(tnr_scalar(mesh, TNR_F32, 2.5), &f32, sizeof f32);
+  rig_assert_reads(tnr_scalar(mesh, TNR_BF16, 2.5), &bf16, sizeof bf16);
+  rig_assert_reads(tnr_scalar(mesh, TNR_F16, 2.5), &f16, sizeof f16);
+  rig_assert_reads(tnr_scalar(mesh, TNR_I8, 2.5), &i8, sizeof i8);
+  rig_assert_reads(tnr_scalar(mesh, TNR_I64, 2.5), &i64, sizeof i64);
+  rig_assert_reads(tnr_scalar(mesh, TNR_BOOL, 2.5), &boolean, sizeof boolean);
   tnr_tensor *x = tnr_scalar(tnr_mesh_of((tnr_device *[]){rig_sim(*state, 1)}, 1), TNR_F32, 2.5);
-  assert_reads(x, &f32, sizeof f32);
+  rig_assert_reads(x, &f32, sizeof f32);
   assert_int_equal(tnr_mesh_count(tnr_tensor_mesh(tnr_scalar(mesh, TNR_F32, 1))), 3);
   assert_null(tnr_scalar(NULL, TNR_F32, 1));
   assert_null(tnr_scalar(mesh, TNR_DTYPE_COUNT, 1));
