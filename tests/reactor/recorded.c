@@ -311,3 +311,27 @@ uint32_t recorded_op(const recorded *r, const char *name, int index) {
     below = found;
   }
 }
+
+/* ---- the folder ---- */
+
+static char folder[] = "/tmp/tenor_recorded_XXXXXX";
+
+int recorded_enter_folder(void **state) {
+  (void)state;
+  return mkdtemp(folder) == NULL;
+}
+
+int recorded_leave_folder(void **state) {
+  (void)state;
+  char line[64];
+  snprintf(line, sizeof line, "rm -r %s", folder);
+  return system(line) != 0;
+}
+
+const char *recorded_path(const char *name) {
+  static char paths[2][128];
+  static int last;
+  last = !last;
+  snprintf(paths[last], sizeof paths[last], "%s/%s", folder, name);
+  return paths[last];
+}

@@ -35,6 +35,13 @@ typedef struct recorded {
   uint64_t lost; /* as pieces say: the most of each tape, together */
 } recorded;
 
+/* A group's setup and teardown: a folder for its files. */
+int recorded_enter_folder(void **state);
+int recorded_leave_folder(void **state);
+
+/* A file in that folder; good for two at a time. */
+const char *recorded_path(const char *name);
+
 /* Fails the test when there is no such file or anything in it is not as it should be. */
 recorded recorded_read(const char *path);
 void recorded_finish(recorded *r);

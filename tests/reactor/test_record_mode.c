@@ -11,16 +11,6 @@
 
 #include "rig.h"
 
-static char folder[] = "/tmp/tenor_record_mode_XXXXXX";
-
-static const char *in_folder(const char *name) {
-  static char paths[2][128];
-  static int last;
-  last = !last;
-  snprintf(paths[last], sizeof paths[last], "%s/%s", folder, name);
-  return paths[last];
-}
-
 static int threads_of_process(void) {
   int count = 0;
   DIR *tasks = opendir("/proc/self/task");
@@ -74,7 +64,7 @@ static void run_program(tnr_runtime *runtime, int length) {
 }
 
 static void record_program(const char *name, uint64_t seed, heard *h, int length) {
-  const tnr_trace_options trace = {.path = in_folder(name), .bytes_per_thread = 128 << 10};
+  const tnr_trace_options trace = {.path = recorded_path(name), .bytes_per_thread = 128 << 10};
   tnr_runtime *runtime = virtual_runtime(&trace, seed, h);
   run_program(runtime, length);
   assert_int_equal(tnr_trace_get_stats(runtime).lost, 0);
@@ -82,7 +72,7 @@ static void record_program(const char *name, uint64_t seed, heard *h, int length
 }
 
 static bool same_bytes(const char *a, const char *b) {
-  recorded left = recorded_read(in_folder(a)), right = recorded_read(in_folder(b));
+  recorded left = recorded_read(recorded_path(a)), right = recorded_read(recorded_path(b));
   bool same = left.bytes == right.bytes && memcmp(left.memory, right.memory, left.bytes) == 0;
   recorded_finish(&left);
   recorded_finish(&right);
@@ -104,7 +94,7 @@ static void the_same_program_gives_the_same_bytes(void **state) {
 static void nothing_in_the_file_tells_of_the_machine(void **state) {
   (void)state;
   record_program("made", 0, NULL, 20);
-  recorded r = recorded_read(in_folder("made"));
+  recorded r = recorded_read(recorded_path("made"));
   assert_true(r.file.flags & TNR_TRACE_MADE_TIME);
   assert_int_equal(r.file.pid, 0);
   assert_int_equal(r.file.start_realtime, 0);
@@ -129,7 +119,7 @@ static uint64_t took(const recorded *r, uint32_t op) {
 static void ops_take_the_time_that_was_made_for_them(void **state) {
   (void)state;
   record_program("times", 0, NULL, 20);
-  recorded r = recorded_read(in_folder("times"));
+  recorded r = recorded_read(recorded_path("times"));
   uint64_t before = 0;
   for (int i = 0; i < 20; i++) {
     uint32_t op = recorded_op(&r, "rig_plus_one", i);
@@ -153,7 +143,7 @@ static void a_timeline_and_a_recording_know_the_same_ops(void **state) {
   assert_int_equal(alone.count, beside.count);
   assert_int_equal(alone.last.number, beside.last.number);
   assert_int_equal(alone.last.at, beside.last.at);
-  recorded r = recorded_read(in_folder("both"));
+  recorded r = recorded_read(recorded_path("both"));
   assert_int_equal(recorded_op(&r, "rig_fail", 0), beside.last.number);
   assert_int_equal(recorded_find(&r, TNR_TRACE_COMPLETE, beside.last.number)->time,
                    (uint64_t)beside.last.at);
@@ -174,14 +164,14 @@ static void recording_makes_no_thread(void **state) {
   (void)state;
   int before = threads_of_process();
   tnr_runtime *runtime = threadless_runtime();
-  assert_ok(tnr_trace_start(
-      runtime, &(tnr_trace_options){.path = in_folder("alone"), .bytes_per_thread = 128 << 10}));
+  assert_ok(tnr_trace_start(runtime, &(tnr_trace_options){.path = recorded_path("alone"),
+                                                          .bytes_per_thread = 128 << 10}));
   run_program(runtime, 3000);
   assert_int_equal(threads_of_process(), before);
   assert_int_equal(tnr_trace_get_stats(runtime).lost, 0);
   assert_ok(tnr_trace_stop(runtime));
   assert_ok(tnr_runtime_destroy(runtime, TNR_DRAIN));
-  recorded r = recorded_read(in_folder("alone"));
+  recorded r = recorded_read(recorded_path("alone"));
   assert_int_equal(r.total->lost, 0);
   assert_int_equal(r.records, r.total->records);
   uint32_t last = recorded_op(&r, "rig_fail", 0);
@@ -191,14 +181,14 @@ static void recording_makes_no_thread(void **state) {
 }
 
 static bool exists(const char *name) {
-  return access(in_folder(name), R_OK) == 0;
+  return access(recorded_path(name), R_OK) == 0;
 }
 
 static void in_flight_a_failure_and_a_signal_write_at_once(void **state) {
   (void)state;
   tnr_runtime *runtime = threadless_runtime();
   assert_ok(tnr_trace_start(runtime, &(tnr_trace_options){.mode = TNR_TRACE_IN_FLIGHT,
-                                                          .path = in_folder("flight"),
+                                                          .path = recorded_path("flight"),
                                                           .on_failure = true,
                                                           .signal = SIGUSR1}));
   run_program(runtime, 100);
@@ -208,21 +198,9 @@ static void in_flight_a_failure_and_a_signal_write_at_once(void **state) {
   assert_true(exists("flight.2"));
   assert_ok(tnr_trace_stop(runtime));
   assert_ok(tnr_runtime_destroy(runtime, TNR_DRAIN));
-  recorded r = recorded_read(in_folder("flight"));
+  recorded r = recorded_read(recorded_path("flight"));
   assert_int_equal(recorded_op(&r, "rig_plus_one", 99) != 0, true);
   recorded_finish(&r);
-}
-
-static int enter_folder(void **state) {
-  (void)state;
-  return mkdtemp(folder) == NULL;
-}
-
-static int leave_folder(void **state) {
-  (void)state;
-  char line[64];
-  snprintf(line, sizeof line, "rm -r %s", folder);
-  return system(line) != 0;
 }
 
 int main(void) {
@@ -234,5 +212,5 @@ int main(void) {
       rig_bare_test(recording_makes_no_thread),
       rig_bare_test(in_flight_a_failure_and_a_signal_write_at_once),
   };
-  return cmocka_run_group_tests(tests, enter_folder, leave_folder);
+  return cmocka_run_group_tests(tests, recorded_enter_folder, recorded_leave_folder);
 }

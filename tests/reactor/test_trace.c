@@ -15,20 +15,9 @@
 
 #include "rig.h"
 
-static char folder[] = "/tmp/tenor_trace_XXXXXX";
-
-/* A file in the test's folder; good for two at a time. */
-static const char *in_folder(const char *name) {
-  static char paths[2][128];
-  static int last;
-  last = !last;
-  snprintf(paths[last], sizeof paths[last], "%s/%s", folder, name);
-  return paths[last];
-}
-
 static bool exists(const char *name) {
   struct stat info;
-  return stat(in_folder(name), &info) == 0;
+  return stat(recorded_path(name), &info) == 0;
 }
 
 static void run_chain(tnr_runtime *runtime, int length) {
@@ -55,7 +44,7 @@ static size_t whole_ops(const recorded *r) {
 }
 
 static size_t ops_in(const char *name) {
-  recorded r = recorded_read(in_folder(name));
+  recorded r = recorded_read(recorded_path(name));
   assert_non_null(r.total);
   size_t count = whole_ops(&r);
   recorded_finish(&r);
@@ -66,13 +55,13 @@ static size_t ops_in(const char *name) {
 
 static void each_window_has_what_happened_in_it(void **state) {
   run_chain(*state, 5);
-  assert_ok(tnr_trace_start(*state, &(tnr_trace_options){.path = in_folder("a")}));
+  assert_ok(tnr_trace_start(*state, &(tnr_trace_options){.path = recorded_path("a")}));
   assert_true(tnr_trace_get_stats(*state).recording);
   run_chain(*state, 10);
   assert_ok(tnr_trace_stop(*state));
   assert_false(tnr_trace_get_stats(*state).recording);
   run_chain(*state, 20);
-  assert_ok(tnr_trace_start(*state, &(tnr_trace_options){.path = in_folder("b")}));
+  assert_ok(tnr_trace_start(*state, &(tnr_trace_options){.path = recorded_path("b")}));
   run_chain(*state, 40);
   assert_ok(tnr_trace_stop(*state));
   assert_int_equal(ops_in("a"), 10);
@@ -80,7 +69,7 @@ static void each_window_has_what_happened_in_it(void **state) {
 }
 
 static void a_runtime_records_from_its_beginning_to_its_end(void **state) {
-  const tnr_trace_options trace = {.path = in_folder("whole")};
+  const tnr_trace_options trace = {.path = recorded_path("whole")};
   const tnr_device_config cpu = {.driver = tnr_cpu_driver(), .count = 4};
   const tnr_runtime_options options = {.devices = &cpu, .device_configs = 1, .trace = &trace};
   (void)state;
@@ -88,7 +77,7 @@ static void a_runtime_records_from_its_beginning_to_its_end(void **state) {
   assert_made(runtime);
   run_chain(runtime, 7);
   assert_ok(tnr_runtime_destroy(runtime, TNR_DRAIN));
-  recorded r = recorded_read(in_folder("whole"));
+  recorded r = recorded_read(recorded_path("whole"));
   assert_int_equal(whole_ops(&r), 7);
   assert_non_null(r.total);
   assert_int_equal(r.total->drained, 1);
@@ -99,14 +88,14 @@ static void a_runtime_records_from_its_beginning_to_its_end(void **state) {
 }
 
 static void stats_count_what_is_recorded(void **state) {
-  assert_ok(tnr_trace_start(*state, &(tnr_trace_options){.path = in_folder("stats")}));
+  assert_ok(tnr_trace_start(*state, &(tnr_trace_options){.path = recorded_path("stats")}));
   run_chain(*state, 100);
   tnr_trace_stats during = tnr_trace_get_stats(*state);
   assert_true(during.recorded >= 500);
   assert_ok(tnr_trace_stop(*state));
   tnr_trace_stats after = tnr_trace_get_stats(*state);
   struct stat info;
-  assert_int_equal(stat(in_folder("stats"), &info), 0);
+  assert_int_equal(stat(recorded_path("stats"), &info), 0);
   assert_int_equal(after.written, info.st_size);
   assert_int_equal(after.lost, 0);
   assert_int_equal(after.forgotten, 0);
@@ -141,7 +130,7 @@ static void a_slow_disk_costs_records_but_no_time(void **state) {
   tnr_trace_stats stats = tnr_trace_get_stats(*state);
   assert_true(stats.lost > 50000); /* it has come this far, and the pipe has taken a few */
   assert_true(stats.written <= 128 << 10);
-  copier c = {ends[0], fopen(in_folder("slow"), "wb")};
+  copier c = {ends[0], fopen(recorded_path("slow"), "wb")};
   pthread_t thread;
   assert_non_null(c.to);
   close(ends[1]);
@@ -150,7 +139,7 @@ static void a_slow_disk_costs_records_but_no_time(void **state) {
   pthread_join(thread, NULL);
   assert_int_equal(fclose(c.to), 0);
   close(ends[0]);
-  recorded r = recorded_read(in_folder("slow"));
+  recorded r = recorded_read(recorded_path("slow"));
   assert_non_null(r.total);
   assert_int_equal(r.total->lost, tnr_trace_get_stats(*state).lost);
   assert_int_equal(r.records + r.total->lost, r.total->records);
@@ -187,7 +176,7 @@ static void refused(tnr_runtime *runtime, const tnr_trace_options *options, tnr_
 }
 
 static void options_that_make_no_sense_are_refused(void **state) {
-  const char *path = in_folder("refused");
+  const char *path = recorded_path("refused");
   refused(*state, &(tnr_trace_options){0}, TNR_EINVAL, "there is no path");
   refused(*state, NULL, TNR_EINVAL, "the options is NULL");
   refused(NULL, &(tnr_trace_options){.path = path}, TNR_EINVAL, "the runtime is NULL");
@@ -214,7 +203,7 @@ static void options_that_make_no_sense_are_refused(void **state) {
 }
 
 static void calls_out_of_turn_are_refused(void **state) {
-  const tnr_trace_options options = {.path = in_folder("turn")};
+  const tnr_trace_options options = {.path = recorded_path("turn")};
   assert_fails(tnr_trace_stop(*state), TNR_EINVAL);
   assert_fails(tnr_trace_dump(*state, options.path), TNR_EINVAL);
   assert_fails(tnr_trace_stop(NULL), TNR_EINVAL);
@@ -227,7 +216,7 @@ static void calls_out_of_turn_are_refused(void **state) {
 }
 
 static void two_recordings_do_not_share_a_file(void **state) {
-  const tnr_trace_options options = {.path = in_folder("shared")};
+  const tnr_trace_options options = {.path = recorded_path("shared")};
   tnr_runtime *other = rig_runtime();
   assert_ok(tnr_trace_start(*state, &options));
   assert_fails(tnr_trace_start(other, &options), TNR_ESYSTEM);
@@ -249,15 +238,15 @@ static void in_flight_the_last_is_there_when_asked_for(void **state) {
   assert_true(tnr_trace_get_stats(*state).forgotten > 0);
   assert_int_equal(tnr_trace_get_stats(*state).lost, 0);
   run_chain(*state, 50);
-  assert_ok(tnr_trace_dump(*state, in_folder("dump")));
+  assert_ok(tnr_trace_dump(*state, recorded_path("dump")));
   run_chain(*state, 50);
-  recorded r = recorded_read(in_folder("dump"));
+  recorded r = recorded_read(recorded_path("dump"));
   assert_true(r.file.flags & TNR_TRACE_FLIGHT);
   assert_non_null(r.total);
   assert_true(r.total->lost > 0);
   assert_true(whole_ops(&r) >= 50);
   recorded_finish(&r);
-  assert_ok(tnr_trace_dump(*state, in_folder("dump")));
+  assert_ok(tnr_trace_dump(*state, recorded_path("dump")));
   assert_true(ops_in("dump") >= 100);
   assert_fails(tnr_trace_dump(*state, "/nowhere/at/all"), TNR_ESYSTEM);
   assert_ok(tnr_trace_stop(*state));
@@ -271,8 +260,8 @@ static void a_window_leaves_out_what_is_old(void **state) {
   run_chain(*state, 1500); /* several chunks */
   rig_sleep_ms(150);
   run_chain(*state, 1500);
-  assert_ok(tnr_trace_dump(*state, in_folder("window")));
-  recorded r = recorded_read(in_folder("window"));
+  assert_ok(tnr_trace_dump(*state, recorded_path("window")));
+  recorded r = recorded_read(recorded_path("window"));
   size_t submitted = recorded_count(&r, TNR_TRACE_SUBMIT, 0);
   assert_true(submitted > 0 && submitted < 2500); /* on a slow machine not all of the second run */
   recorded_finish(&r);
@@ -285,10 +274,10 @@ static void what_never_ends_is_seen(void **state) {
   tnr_future *held = rig_hold(tnr_to_async(rig_tensor(rig_cpu(*state, 0), 1)));
   assert_non_null(held);
   rig_await_held(1);
-  assert_ok(tnr_trace_dump(*state, in_folder("hangs")));
+  assert_ok(tnr_trace_dump(*state, recorded_path("hangs")));
   rig_open_gate();
   assert_ok(tnr_scope_close());
-  recorded r = recorded_read(in_folder("hangs"));
+  recorded r = recorded_read(recorded_path("hangs"));
   uint32_t op = recorded_op(&r, "rig_hold", 0);
   assert_int_equal(recorded_count(&r, TNR_TRACE_BEGIN, op), 1);
   assert_int_equal(recorded_count(&r, TNR_TRACE_END, op), 0);
@@ -305,7 +294,7 @@ static void await_file(const char *name) {
 
 static void the_first_failure_writes_the_file(void **state) {
   const tnr_trace_options options = {
-      .mode = TNR_TRACE_IN_FLIGHT, .path = in_folder("failure"), .on_failure = true};
+      .mode = TNR_TRACE_IN_FLIGHT, .path = recorded_path("failure"), .on_failure = true};
   assert_ok(tnr_trace_start(*state, &options));
   run_chain(*state, 20);
   assert_ok(tnr_scope_open());
@@ -317,7 +306,7 @@ static void the_first_failure_writes_the_file(void **state) {
   assert_ok(tnr_scope_close());
   assert_ok(tnr_trace_stop(*state));
   assert_false(exists("failure.2"));
-  recorded r = recorded_read(in_folder("failure"));
+  recorded r = recorded_read(recorded_path("failure"));
   assert_int_equal(recorded_count(&r, TNR_TRACE_ERROR, 0) >= 1, 1);
   assert_int_equal(whole_ops(&r), 20);
   recorded_finish(&r);
@@ -325,7 +314,7 @@ static void the_first_failure_writes_the_file(void **state) {
 
 static void a_signal_writes_a_file_each_time(void **state) {
   const tnr_trace_options options = {
-      .mode = TNR_TRACE_IN_FLIGHT, .path = in_folder("signal.%p"), .signal = SIGUSR1};
+      .mode = TNR_TRACE_IN_FLIGHT, .path = recorded_path("signal.%p"), .signal = SIGUSR1};
   char names[2][64];
   struct sigaction before, after;
   snprintf(names[0], sizeof names[0], "signal.%d", (int)getpid());
@@ -349,7 +338,7 @@ static void a_signal_writes_a_file_each_time(void **state) {
 /* In a process of its own, which has no threads but those of its runtime. */
 static void crash(int number) {
   tnr_trace_options options = {
-      .mode = TNR_TRACE_IN_FLIGHT, .path = in_folder("crash"), .on_crash = true};
+      .mode = TNR_TRACE_IN_FLIGHT, .path = recorded_path("crash"), .on_crash = true};
   tnr_runtime *runtime = rig_runtime();
   if (tnr_trace_start(runtime, &options) != TNR_OK)
     _exit(1);
@@ -365,7 +354,7 @@ static void a_crash_writes_the_file_and_stays_a_crash(void **state) {
 #endif
   const int numbers[] = {SIGABRT, SIGSEGV};
   for (int i = 0; i < 2; i++) {
-    (void)unlink(in_folder("crash"));
+    (void)unlink(recorded_path("crash"));
     pid_t child = fork();
     if (child == 0) {
       signal(numbers[i], SIG_DFL); /* not a sanitizer's, which would make it an exit */
@@ -388,7 +377,7 @@ static void submit_one(void *user, int index) {
 
 static void threads_that_have_ended_make_room(void **state) {
   enum { TOGETHER = 2, TIMES = 20 };
-  const tnr_trace_options options = {.path = in_folder("ended"), .max_threads = TOGETHER + 1};
+  const tnr_trace_options options = {.path = recorded_path("ended"), .max_threads = TOGETHER + 1};
   assert_ok(tnr_scope_open());
   tnr_future *x = tnr_to_async(rig_tensor(rig_cpu(*state, 0), 1));
   assert_ok(tnr_trace_start(*state, &options));
@@ -400,7 +389,7 @@ static void threads_that_have_ended_make_room(void **state) {
   assert_ok(tnr_scope_close());
   assert_ok(tnr_synchronize_device(rig_cpu(*state, 0)));
   assert_ok(tnr_trace_stop(*state));
-  recorded r = recorded_read(in_folder("ended"));
+  recorded r = recorded_read(recorded_path("ended"));
   size_t submitted = recorded_count(&r, TNR_TRACE_SUBMIT, 0);
   assert_true(submitted > TOGETHER + 1);
   /* strangers are records, of which a thread may write others, too */
@@ -419,7 +408,7 @@ static void submit_beside_others(void *user, int index) {
 
 static void threads_beyond_the_limit_are_counted(void **state) {
   enum { THREADS = 4, LIMIT = 2 };
-  const tnr_trace_options options = {.path = in_folder("many"), .max_threads = LIMIT};
+  const tnr_trace_options options = {.path = recorded_path("many"), .max_threads = LIMIT};
   tnr_runtime *runtime = rig_runtime();
   (void)state;
   assert_ok(tnr_scope_open());
@@ -429,7 +418,7 @@ static void threads_beyond_the_limit_are_counted(void **state) {
   rig_threads(THREADS, submit_beside_others, x);
   assert_ok(tnr_scope_close());
   assert_ok(tnr_runtime_destroy(runtime, TNR_DRAIN));
-  recorded r = recorded_read(in_folder("many"));
+  recorded r = recorded_read(recorded_path("many"));
   assert_int_equal(recorded_count(&r, TNR_TRACE_SUBMIT, 0), LIMIT);
   assert_true(r.total->strangers >= THREADS - LIMIT); /* records: a wake is one, too */
   recorded_finish(&r);
@@ -457,12 +446,12 @@ static void recording_starts_and_stops_while_others_submit(void **state) {
     bool flight = i % 3 == 2;
     assert_ok(tnr_trace_start(
         *state, &(tnr_trace_options){.mode = flight ? TNR_TRACE_IN_FLIGHT : TNR_TRACE_TO_FILE,
-                                     .path = in_folder("race")}));
+                                     .path = recorded_path("race")}));
     rig_sleep_ms(i % 4);
     if (flight)
-      assert_ok(tnr_trace_dump(*state, in_folder("race")));
+      assert_ok(tnr_trace_dump(*state, recorded_path("race")));
     assert_ok(tnr_trace_stop(*state));
-    recorded file = recorded_read(in_folder("race"));
+    recorded file = recorded_read(recorded_path("race"));
     assert_non_null(file.total);
     recorded_finish(&file);
   }
@@ -476,13 +465,13 @@ static void recording_starts_and_stops_while_others_submit(void **state) {
 static void the_environment_starts_recordings(void **state) {
   (void)state;
   char value[160];
-  setenv("TENOR_TRACE", in_folder("env"), 1);
+  setenv("TENOR_TRACE", recorded_path("env"), 1);
   tnr_runtime *first = rig_runtime(), *second = rig_runtime();
   run_chain(first, 3);
   run_chain(second, 4);
   assert_ok(tnr_runtime_destroy(first, TNR_DRAIN));
   assert_ok(tnr_runtime_destroy(second, TNR_DRAIN));
-  snprintf(value, sizeof value, "flight:%s", in_folder("env"));
+  snprintf(value, sizeof value, "flight:%s", recorded_path("env"));
   setenv("TENOR_TRACE", value, 1);
   tnr_runtime *third = rig_runtime();
   run_chain(third, 5);
@@ -501,18 +490,6 @@ static void the_environment_starts_recordings(void **state) {
   assert_int_equal(ops_in("env"), 3);
   assert_int_equal(ops_in("env.2"), 4);
   assert_int_equal(ops_in("env.3"), 5);
-}
-
-static int enter_folder(void **state) {
-  (void)state;
-  return mkdtemp(folder) == NULL;
-}
-
-static int leave_folder(void **state) {
-  (void)state;
-  char line[64];
-  snprintf(line, sizeof line, "rm -r %s", folder);
-  return system(line) != 0;
 }
 
 int main(void) {
@@ -537,5 +514,5 @@ int main(void) {
       rig_test(recording_starts_and_stops_while_others_submit),
       rig_bare_test(the_environment_starts_recordings),
   };
-  return cmocka_run_group_tests(tests, enter_folder, leave_folder);
+  return cmocka_run_group_tests(tests, recorded_enter_folder, recorded_leave_folder);
 }
