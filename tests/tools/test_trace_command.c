@@ -95,9 +95,8 @@ static void wrong_arguments_give_2(void **state) {
       {"trace summary --min 3", "unrecognized option '--min'"},
       {"trace gaps --min soon", "--min takes a time such as 50us or 2ms, not 'soon'"},
       {"trace diff a", "it compares two recordings, and 1 is given"},
-      {"trace export a", "which format? say --format json, speedscope, svg or csv"},
-      {"trace export --format pdf a",
-       "there is no format 'pdf': it is json, speedscope, svg or csv"},
+      {"trace export a", "which format? say --format json, slices, svg or csv"},
+      {"trace export --format pdf a", "there is no format 'pdf': it is json, slices, svg or csv"},
       {"trace html --max-events 0 a", "--max-events takes a whole number from 1"},
       {"trace record", "there is no program to record"},
   };

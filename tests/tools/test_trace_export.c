@@ -139,7 +139,7 @@ static void for_speedscope_there_are_slices_without_arguments(void **state) {
   (void)state;
   write_rich("rich");
   struct trace_recording recording = tape_read("rich");
-  write_as(trace_export_speedscope, &recording, "rich.json");
+  write_as(trace_export_slices, &recording, "rich.json");
   const char *said = ask("trace_json.py", "rich.json");
   assert_says(said, " X=");
   assert_null(strstr(said, " i="));

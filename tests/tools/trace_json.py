@@ -37,7 +37,7 @@ def check_nesting(events):
         if event["ph"] != "X":
             continue
         stack = open_slices[event["pid"], event["tid"]]
-        begin, end = round(event["ts"] * 1000), round((event["ts"] + event["dur"]) * 1000)
+        begin, end = event["ts"], event["ts"] + event["dur"]  # as readers do, without rounding
         while stack and stack[-1] <= begin:
             stack.pop()
         if stack and end > stack[-1]:

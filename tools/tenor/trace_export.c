@@ -8,11 +8,11 @@ static const char help[] =
     "Usage: tenor trace export --format FORMAT [OPTION]... [FILE]\n"
     "Writes a recording (default: tenor.trace; '-' is standard input) in another\n"
     "form:\n"
-    "  json        Chrome trace events, for ui.perfetto.dev and others\n"
-    "  speedscope  the same without arguments and arrows, so that\n"
-    "              www.speedscope.app can sum up by op\n"
-    "  svg         a picture of threads and devices\n"
-    "  csv         a row for each run of an op on a device\n"
+    "  json    Chrome trace events, for ui.perfetto.dev and others\n"
+    "  slices  the same without arguments and arrows, so that www.speedscope.app\n"
+    "          can sum up by op\n"
+    "  svg     a picture of threads and devices\n"
+    "  csv     a row for each run of an op on a device\n"
     "\n"
     "  -f, --format FORMAT  default: what the output's name ends in\n"
     "  -o, --output FILE    default: standard output\n"
@@ -26,7 +26,7 @@ static const struct {
   const char *name;
   trace_export_fn *write;
 } formats[] = {{"json", trace_export_chrome},
-               {"speedscope", trace_export_speedscope},
+               {"slices", trace_export_slices},
                {"svg", trace_export_svg},
                {"csv", trace_export_csv}};
 
@@ -74,7 +74,7 @@ int trace_export(int argc, char **argv) {
     if (strcmp(format, formats[i].name) == 0)
       return export(formats[i].write, &options);
   return command_misuse(command,
-                        *format ? "there is no format '%s': it is json, speedscope, svg or csv"
-                                : "which format? say --format json, speedscope, svg or csv%s",
+                        *format ? "there is no format '%s': it is json, slices, svg or csv"
+                                : "which format? say --format json, slices, svg or csv%s",
                         format);
 }

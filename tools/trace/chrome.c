@@ -16,7 +16,7 @@ struct chrome {
   struct trace_hosts hosts;
   struct json json;
   int64_t shift;               /* ns that are added to all times, so that none is negative */
-  bool brief;                  /* names only */
+  bool brief;                  /* slices only, without arguments */
   char counter[64], place[80]; /* the one that is being written */
 };
 
@@ -31,7 +31,7 @@ static void begin_event(struct chrome *c, const char *phase, const char *name, c
   json_put_text(&c->json, "name", name);
   if (category)
     json_put_text(&c->json, "cat", category);
-  json_put_micros(&c->json, "ts", time + c->shift);
+  json_put_time(&c->json, "ts", time + c->shift);
   json_put_integer(&c->json, "pid", pid);
   json_put_integer(&c->json, "tid", tid);
 }
@@ -46,7 +46,7 @@ static void begin_slice(struct chrome *c, const char *name, const char *category
                         int64_t end, uint32_t pid, uint32_t tid) {
   begin_event(c, end > begin ? "X" : "i", name, category, begin, pid, tid);
   if (end > begin)
-    json_put_micros(&c->json, "dur", end - begin);
+    json_put_length(&c->json, "dur", begin + c->shift, end + c->shift);
   else
     json_put_text(&c->json, "s", "t");
 }
@@ -494,7 +494,7 @@ tnr_status trace_export_chrome(const struct trace_recording *recording, FILE *to
   return export(recording, to, false, fault);
 }
 
-tnr_status trace_export_speedscope(const struct trace_recording *recording, FILE *to,
-                                   tnr_fault *fault) {
+tnr_status trace_export_slices(const struct trace_recording *recording, FILE *to,
+                               tnr_fault *fault) {
   return export(recording, to, true, fault);
 }

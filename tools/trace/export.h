@@ -16,7 +16,7 @@ trace_export_fn trace_export_chrome;
 
 /* The same, slices only and without arguments: speedscope takes these for parts of names, and can
  * sum up by op without them. */
-trace_export_fn trace_export_speedscope;
+trace_export_fn trace_export_slices;
 
 /* A row for each run of an op on a device; ops that never ran have one, too. */
 trace_export_fn trace_export_csv;
