@@ -208,7 +208,7 @@ class Maker {
       sums.set(what, (sums.get(what) ?? 0) + time);
     return {
       version: 1,
-      recording: { file: "made.trace", program: "classify", library: "0.1.0", pid: 4711, started: "2026-11-22T22:30:00.123456Z", duration, flight: false,
+      recording: { file: "made.trace", program: "classify", library: "0.1.0", pid: 4711, started: "2026-11-22T22:30:00.123456Z", duration, length: duration, flight: false,
                    whole: true, drained: true, records: events.start.length, lost: 0, strangers: 0, left_out: 0 },
       devices: [{ name: "cpu:0", host_memory: true }, { name: "cpu:1", host_memory: true }], lanes, names: this.names, kinds: KINDS, events,
       ops: { ...this.ops, ...this.graph() }, statuses: STATUSES,

@@ -225,7 +225,7 @@ static void the_page_gets_what_is_consistent(void **state) {
   struct trace_recording recording = tape_read("page");
   for (int i = 0; i < 2; i++) {
     tnr_fault fault;
-    const struct trace_page_options options = {"page", limits[i]};
+    const struct trace_page_options options = {.file = "page", .events = limits[i]};
     FILE *to = fopen(tape_path("page.json"), "w");
     assert_non_null(to);
     assert_int_equal(trace_page_data(&recording, &options, to, &fault), TNR_OK);

@@ -35,7 +35,7 @@ class Summary {
 
   #devices() {
     const { recording } = this, rows = this.panel.selection.lanes.list.filter((lane) => lane.kind === "device").map((lane) => {
-      const share = lane.rows[0].busy(0, recording.duration);
+      const share = lane.rows[0].busy(recording.begin, recording.end);
       return make("tr", {}, make("td", {}, lane.title), make("td", { class: "bar wide" }, make("i", { style: `left:0;width:${100 * share}%` })),
                   make("td", { class: "figure" }, formatShare(share, 1)));
     });
