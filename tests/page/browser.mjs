@@ -1,5 +1,5 @@
 /* Pages in a headless Chromium. */
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
@@ -15,6 +15,20 @@ export class Browser {
     this.chrome = chrome;
     this.folder = mkdtempSync(join(tmpdir(), "tenor-page-"));
     this.pages = 0;
+  }
+
+  /* CPU times of the processes of pages and of the screen, ms: of the main threads of pages, and of
+   * all threads. A page in the background draws nothing. */
+  async cpuTimes() {
+    this.session ??= await this.chrome.newBrowserCDPSession();
+    const { processInfo } = await this.session.send("SystemInfo.getProcessInfo"), times = { main: 0, all: 0 };
+    for (const { id } of processInfo.filter(({ type }) => ["renderer", "GPU"].includes(type)))
+      for (const thread of readdirSync(`/proc/${id}/task`)) {
+        const ms = Number(readFileSync(`/proc/${id}/task/${thread}/schedstat`, "utf8").split(" ")[0]) / 1e6;
+        times.all += ms;
+        times.main += Number(thread) === id && processInfo.find((each) => each.id === id).type === "renderer" ? ms : 0;
+      }
+    return times;
   }
 
   async close() {

@@ -157,8 +157,9 @@ class Lanes {
   }
 
   #counters() {
-    return this.recording.counters.filter((counter) => counter.time.length).map((counter) => {
-      const row = new CounterRow(34, counter), ofPlace = counter.device >= 0 || counter.unit === "bytes";
+    const rows = this.recording.counters.map((counter) => [counter, new CounterRow(34, counter)]);
+    return rows.filter(([, row]) => row.highest > 0).map(([counter, row]) => {
+      const ofPlace = counter.device >= 0 || counter.unit === "bytes";
       const place = ofPlace ? this.recording.deviceName(counter.device) : "";
       const lane = new Lane("counter", counter.name, place, [row]);
       lane.row = row;
