@@ -36,20 +36,36 @@ export class Browser {
     rmSync(this.folder, { recursive: true });
   }
 
-  /* The page with `recording` (null: without one) in a tab of its own, offline. What goes wrong in it
-   * is listed in `faults`; `address` is where it stands. */
+  /* The page with `recording` (null: without one), offline. What goes wrong in it is listed in
+   * `faults`; `address` is where it stands. Without options one tab serves again and again, emptied
+   * by leave(): a new one costs a second. */
   async open(recording, { hash = "", ...options } = {}) {
-    const file = join(this.folder, `${this.pages++}.html`);
+    const file = join(this.folder, `${this.pages++}.html`), address = pathToFileURL(file).href;
     writeFileSync(file, pageWith(recording));
-    const context = await this.chrome.newContext({ viewport: { width: 1400, height: 860 }, offline: true, ...options });
-    const page = await context.newPage(), faults = [];
-    page.on("pageerror", (error) => faults.push(error.stack));
-    page.on("console", (message) => ["error", "warning"].includes(message.type()) && !/willReadFrequently/.test(message.text()) && faults.push(message.text()));
-    page.on("request", (request) => /^(file|data|blob):/.test(request.url()) || faults.push(`asks for ${request.url()}`));
-    const address = pathToFileURL(file).href;
+    const usual = Object.keys(options).length === 0, page = usual && this.tab ? this.tab : await this.#tab(options);
+    if (usual)
+      this.tab = page;
+    page.faults.length = 0;
     await page.goto(address + hash);
     await page.waitForFunction(() => window.timeline);
-    return Object.assign(page, { faults, address });
+    return Object.assign(page, { address });
+  }
+
+  async #tab(options) {
+    const context = await this.chrome.newContext({ viewport: { width: 1400, height: 860 }, offline: true, ...options });
+    const page = Object.assign(await context.newPage(), { faults: [] }), { faults } = page;
+    page.on("pageerror", (error) => faults.push(error.stack));
+    page.on("console", (message) => ["error", "warning"].includes(message.type()) && !/willReadFrequently/.test(message.text()) && faults.push(message.text()));
+    page.on("request", (request) => /^(file|data|blob|about):/.test(request.url()) || faults.push(`asks for ${request.url()}`));
+    return page;
+  }
+
+  async leave(page) {
+    if (page !== this.tab)
+      return page.context().close();
+    await page.mouse.move(0, 0);
+    await page.emulateMedia({ media: null, colorScheme: null, reducedMotion: null });
+    await page.goto("about:blank");
   }
 }
 

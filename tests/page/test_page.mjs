@@ -14,7 +14,7 @@ before(async () => { browser = await Browser.launch(); });
 after(() => browser.close());
 afterEach(async () => {
   assert.deepEqual(page.faults, []);
-  await page.context().close();
+  await browser.leave(page);
 });
 
 async function open(data = recording, options = {}) {
@@ -413,7 +413,7 @@ describe("the page itself", () => {
     await page.waitForFunction(() => location.hash.includes("theme=light") && location.hash.includes("op="));
     const hash = new URL(page.url()).hash, view = await viewOf(page);
     assert.deepEqual(page.faults, []);
-    await page.context().close();
+    await browser.leave(page);
     await open(recording, { hash });
     assert.equal(await selected(), op);
     assert.equal(await page.inputValue("#query"), "op:add");
@@ -562,7 +562,7 @@ describe("unusual recordings", () => {
     await settled(page);
     await page.evaluate(() => timeline.search.find(""));
     const many = await costOfFrames();
-    await page.context().close();
+    await browser.leave(page);
     await open();
     const few = await costOfFrames();
     console.log(`# CPU time of a frame: ${many.main.toFixed(1)} ms on the page's thread, ${many.all.toFixed(1)} ms in all; of one with 2,000 events: ` +
