@@ -236,6 +236,23 @@ static void the_page_gets_what_is_consistent(void **state) {
   trace_recording_finish(&recording);
 }
 
+/* In it: op 2, which runs, 3 and 4, which wait; not 1, which is complete. */
+static void a_page_of_a_part_has_what_is_there_meanwhile(void **state) {
+  (void)state;
+  tnr_fault fault;
+  const struct trace_page_options options = {
+      .file = "part", .events = 1000, .from = 3150, .to = 3250};
+  tape_diamond("part");
+  struct trace_recording recording = tape_read("part");
+  FILE *to = fopen(tape_path("part.json"), "w");
+  assert_non_null(to);
+  assert_int_equal(trace_page_data(&recording, &options, to, &fault), TNR_OK);
+  assert_int_equal(fclose(to), 0);
+  assert_says(ask("trace_page.py", "part.json"), " ops=3 ");
+  assert_says(slurp_text("part.json"), "\"begin\":3150,\"duration\":3250,\"length\":");
+  trace_recording_finish(&recording);
+}
+
 static void rows_of_csv_have_the_columns_of_its_head(void **state) {
   (void)state;
   write_rich("csv");
@@ -295,6 +312,7 @@ int main(void) {
       cmocka_unit_test(times_begin_at_zero_and_slices_have_lengths),
       cmocka_unit_test(of_a_diamond_chrome_has_four_arrows),
       cmocka_unit_test(the_page_gets_what_is_consistent),
+      cmocka_unit_test(a_page_of_a_part_has_what_is_there_meanwhile),
       cmocka_unit_test(rows_of_csv_have_the_columns_of_its_head),
       cmocka_unit_test(a_picture_is_xml_with_a_line_for_each),
       cmocka_unit_test(an_empty_recording_is_exported_too),

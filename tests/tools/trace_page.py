@@ -84,7 +84,8 @@ def check_path(page):
     path = page["path"]
     columns = {name: path[name] for name in ("start", "duration", "op", "lane", "what")}
     count = check_columns(columns)
-    at = 0
+    at = path["start"][0] if count else 0
+    expect(at <= page["recording"]["begin"], "the critical path begins late")
     for i in range(count):
         expect(path["start"][i] == at, "the critical path has holes")
         at += path["duration"][i]

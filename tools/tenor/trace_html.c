@@ -52,13 +52,12 @@ int trace_html(int argc, char **argv) {
   struct trace_options options;
   struct trace_recording recording;
   int exit_status;
-  if (!trace_options_parse(argc, argv, "trace html", help, "oebu", 1, &options, &exit_status) ||
-      !trace_load(options.files[0], &recording, &exit_status))
+  if (!trace_options_parse(argc, argv, "trace html", help, "oebu", 1, &options, &exit_status))
     return exit_status;
-  if (options.to > 0 && options.to <= options.from) {
-    trace_recording_finish(&recording);
-    return command_misuse("trace html", "--to is not behind --from%s", "");
-  }
+  if (options.to > 0 && options.to <= options.from)
+    return command_misuse("trace html", "--to is not behind --from");
+  if (!trace_load(options.files[0], &recording, &exit_status))
+    return exit_status;
   struct page_writer writer = {.recording = &recording,
                                .options = {.file = options.files[0],
                                            .events = (uint64_t)options.events,

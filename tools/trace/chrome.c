@@ -171,10 +171,10 @@ static void put_arrows_in(struct chrome *c, const struct trace_run *run) {
   }
 }
 
-/* They begin within the slice, which is over at its end. */
+/* They begin in the slice's middle: at its end there may be marks, too. */
 static void put_arrows_out(struct chrome *c, const struct trace_run *run) {
   const struct trace_recording *recording = c->recording;
-  int64_t end = trace_run_end(recording, run), time = end > run->began ? end - 1 : run->began;
+  int64_t time = run->began + (trace_run_end(recording, run) - run->began) / 2;
   if (run->op == TRACE_NONE ||
       edge_run(recording, run->op, true) != (uint32_t)(run - recording->runs.at))
     return;
