@@ -13,7 +13,7 @@ class Summary {
 
   #head() {
     const { recording, statistics } = this, { about } = recording, { start, duration } = recording.path;
-    const length = start.length ? start.at(-1) + duration.at(-1) - start[0] : 0;
+    const length = start.length ? Math.min(recording.end, start.at(-1) + duration.at(-1)) - Math.max(recording.begin, start[0]) : 0;
     const rate = (statistics.computed / recording.duration) * 1e9;
     return make("section", { class: "head" }, make("h2", {}, "Overview"),
                 make("dl", {}, fact("time", formatDuration(recording.duration)), fact("ops", trimmed(statistics.computed, 0)),
