@@ -1,5 +1,5 @@
 /* Pages in a headless Chromium. */
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
@@ -17,25 +17,55 @@ export class Browser {
     this.pages = 0;
   }
 
+  /* CPU times of the processes of pages and of the screen, ms: of the main threads of pages, and of
+   * all threads. A page in the background draws nothing. */
+  async cpuTimes() {
+    this.session ??= await this.chrome.newBrowserCDPSession();
+    const { processInfo } = await this.session.send("SystemInfo.getProcessInfo"), times = { main: 0, all: 0 };
+    for (const { id } of processInfo.filter(({ type }) => ["renderer", "GPU"].includes(type)))
+      for (const thread of readdirSync(`/proc/${id}/task`)) {
+        const ms = Number(readFileSync(`/proc/${id}/task/${thread}/schedstat`, "utf8").split(" ")[0]) / 1e6;
+        times.all += ms;
+        times.main += Number(thread) === id && processInfo.find((each) => each.id === id).type === "renderer" ? ms : 0;
+      }
+    return times;
+  }
+
   async close() {
     await this.chrome.close();
     rmSync(this.folder, { recursive: true });
   }
 
-  /* The page with `recording` (null: without one) in a tab of its own, offline. What goes wrong in it
-   * is listed in `faults`; `address` is where it stands. */
+  /* The page with `recording` (null: without one), offline. What goes wrong in it is listed in
+   * `faults`; `address` is where it stands. Without options one tab serves again and again, emptied
+   * by leave(): a new one costs a second. */
   async open(recording, { hash = "", ...options } = {}) {
-    const file = join(this.folder, `${this.pages++}.html`);
+    const file = join(this.folder, `${this.pages++}.html`), address = pathToFileURL(file).href;
     writeFileSync(file, pageWith(recording));
-    const context = await this.chrome.newContext({ viewport: { width: 1400, height: 860 }, offline: true, ...options });
-    const page = await context.newPage(), faults = [];
-    page.on("pageerror", (error) => faults.push(error.stack));
-    page.on("console", (message) => ["error", "warning"].includes(message.type()) && !/willReadFrequently/.test(message.text()) && faults.push(message.text()));
-    page.on("request", (request) => /^(file|data|blob):/.test(request.url()) || faults.push(`asks for ${request.url()}`));
-    const address = pathToFileURL(file).href;
+    const usual = Object.keys(options).length === 0, page = usual && this.tab ? this.tab : await this.#tab(options);
+    if (usual)
+      this.tab = page;
+    page.faults.length = 0;
     await page.goto(address + hash);
     await page.waitForFunction(() => window.timeline);
-    return Object.assign(page, { faults, address });
+    return Object.assign(page, { address });
+  }
+
+  async #tab(options) {
+    const context = await this.chrome.newContext({ viewport: { width: 1400, height: 860 }, offline: true, ...options });
+    const page = Object.assign(await context.newPage(), { faults: [] }), { faults } = page;
+    page.on("pageerror", (error) => faults.push(error.stack));
+    page.on("console", (message) => ["error", "warning"].includes(message.type()) && !/willReadFrequently/.test(message.text()) && faults.push(message.text()));
+    page.on("request", (request) => /^(file|data|blob|about):/.test(request.url()) || faults.push(`asks for ${request.url()}`));
+    return page;
+  }
+
+  async leave(page) {
+    if (page !== this.tab)
+      return page.context().close();
+    await page.mouse.move(0, 0);
+    await page.emulateMedia({ media: null, colorScheme: null, reducedMotion: null });
+    await page.goto("about:blank");
   }
 }
 

@@ -9,6 +9,10 @@ const KINDS = ["execute", "create", "copy", "body", "callback", "wait", "rest", 
 const STATUSES = ["OK", "EINVAL", "EKERNEL", "ECANCELED", "ETIMEDOUT"];
 const WHATS = ["execute", "create", "copy", "queue", "worker", "dispatcher", "limit", "host", "wake", "callback", "start"];
 
+const COLUMNS = ["number", "kind", "name", "parent", "site", "plan", "error", "group", "priority", "status", "flags",
+  "lane", "device", "submitted", "resolved", "launched", "began", "created", "ended", "completed", "bytes", "waited_for"];
+const ZERO = new Set(["kind", "priority", "status", "flags", "lane", "bytes"]); /* what they are where nothing is said; the others -1 */
+
 const NAMED = LAYERS.flatMap((layer) => layer[1]), PLANNED = Object.keys(COSTS);
 
 function randomFrom(seed) {
@@ -28,8 +32,7 @@ class Maker {
       .map(([kind, name, device], i) => ({ kind, name, device, tid: kind === "device" ? 0 : 4711 + i, events: [] }));
     this.clock = [0, 0];  /* of the application's threads */
     this.free = [0, 0];   /* when devices are free */
-    this.ops = Object.fromEntries(["number", "kind", "name", "parent", "site", "plan", "error", "group", "priority", "status", "flags",
-      "lane", "device", "submitted", "resolved", "launched", "began", "created", "ended", "completed", "bytes"].map((key) => [key, []]));
+    this.ops = Object.fromEntries(COLUMNS.map((key) => [key, []]));
     this.inputs = [];
     this.path = [];
   }
@@ -45,10 +48,8 @@ class Maker {
 
   row(fields, inputs) {
     const i = this.ops.number.length;
-    const defaults = { number: i + 1, kind: 0, parent: -1, site: -1, plan: -1, error: -1, group: -1, priority: 0, status: 0, flags: 0, lane: 0,
-                       device: -1, submitted: -1, resolved: -1, launched: -1, began: -1, created: -1, ended: -1, completed: -1, bytes: 0 };
-    for (const [key, value] of Object.entries({ ...defaults, ...fields }))
-      this.ops[key].push(typeof value === "number" ? Math.round(value) : value);
+    for (const key of COLUMNS)
+      this.ops[key].push(Math.round(key === "number" ? i + 1 : fields[key] ?? (ZERO.has(key) ? 0 : -1)));
     this.inputs.push(inputs);
     return i;
   }
@@ -66,7 +67,10 @@ class Maker {
     const began = Math.max(this.free[device] + 60, launched + 350), create = 220 + 120 * this.random(), miss = this.random() < 0.004;
     const created = began + create + (miss ? 40000 : 0), ended = created + (fate === "EKERNEL" ? cost / 3 : cost);
     this.free[device] = ended;
-    const i = this.row({ ...fields, launched, began, created, ended, completed: ended + 700 + 600 * this.random(), bytes: 32768, flags: miss ? 2 : 0,
+    const waited_for = inputs.reduce((last, input) => (this.ops.ended[input] >= 0 && this.ops.ended[input] <= began && !(this.ops.ended[last] > this.ops.ended[input]) ? input : last), -1);
+    if (inputs.length && this.ops.device[inputs[0]] !== device)
+      this.event(2, "wake", `cpu:${device}`, launched, 0);
+    const i = this.row({ ...fields, waited_for, launched, began, created, ended, completed: ended + 700 + 600 * this.random(), bytes: 32768, flags: miss ? 2 : 0,
                          status: STATUSES.indexOf(fate), error: fate === "EKERNEL" ? 0 : fate === "ETIMEDOUT" ? 2 : -1 }, inputs);
     this.event(3 + device, "create", name, began, created - began, i);
     this.event(3 + device, name === "copy" ? "copy" : "execute", name, created, ended - created, i);
@@ -208,7 +212,7 @@ class Maker {
       sums.set(what, (sums.get(what) ?? 0) + time);
     return {
       version: 1,
-      recording: { file: "made.trace", program: "classify", library: "0.1.0", pid: 4711, started: "2026-11-22T22:30:00.123456Z", duration, flight: false,
+      recording: { file: "made.trace", program: "classify", library: "0.1.0", pid: 4711, started: "2026-11-22T22:30:00.123456Z", duration, length: duration, flight: false,
                    whole: true, drained: true, records: events.start.length, lost: 0, strangers: 0, left_out: 0 },
       devices: [{ name: "cpu:0", host_memory: true }, { name: "cpu:1", host_memory: true }], lanes, names: this.names, kinds: KINDS, events,
       ops: { ...this.ops, ...this.graph() }, statuses: STATUSES,

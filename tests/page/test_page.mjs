@@ -14,7 +14,7 @@ before(async () => { browser = await Browser.launch(); });
 after(() => browser.close());
 afterEach(async () => {
   assert.deepEqual(page.faults, []);
-  await page.context().close();
+  await browser.leave(page);
 });
 
 async function open(data = recording, options = {}) {
@@ -25,6 +25,7 @@ async function open(data = recording, options = {}) {
 
 const text = (selector) => page.locator(selector).innerText();
 const selected = () => page.evaluate(() => timeline.selection.op);
+const trimmedCount = (count) => count.toLocaleString("en");
 const near = (a, b, within) => assert.ok(Math.abs(a - b) <= within, `${a} is not ${b} ± ${within}`);
 
 /* Selects by a click where the op is drawn, from near. */
@@ -83,6 +84,28 @@ describe("what it shows", () => {
       place.x = begin + 3 + (await page.evaluate(() => byId("stage").getBoundingClientRect().left));
       assert.equal(hexOf(await colourAt("base", place)), colour);
     }
+  });
+
+  test("wakes are marks, and say whom", async () => {
+    await open();
+    const i = recording.events.kind.indexOf(recording.kinds.indexOf("wake")), time = recording.events.start[i];
+    const place = await page.evaluate(([time, i]) => {
+      timeline.view.show(time - 500, time + 500, false);
+      const row = timeline.lanes.rows.find((row) => row.caption === "wakes" && row.pyramid.levels[0].ref.includes(i));
+      const box = byId("stage").getBoundingClientRect();
+      return { lane: row.lane.title, x: box.left + timeline.view.x(time), y: box.top + row.lane.top + row.top + 4 };
+    }, [time, i]);
+    await settled(page);
+    await page.mouse.move(place.x, place.y);
+    assert.equal(place.lane, "dispatcher");
+    assert.match(await text("#tooltip"), new RegExp(`wakes ${names[recording.events.name[i]]}`));
+  });
+
+  test("on a narrow screen the panel is below", async () => {
+    await open(recording, { viewport: { width: 800, height: 700 } });
+    const panel = await page.locator("#panel").boundingBox(), lanes = await page.locator("#scroll").boundingBox(), legend = await page.locator("#legend").boundingBox();
+    assert.ok(panel.y >= legend.y + legend.height - 1 && panel.y + panel.height <= 701 && panel.height > 150, JSON.stringify(panel));
+    assert.ok(lanes.height > 150 && legend.y >= lanes.y + lanes.height - 1, JSON.stringify([lanes, legend]));
   });
 
   test("deep zoom: down to nanoseconds", async () => {
@@ -225,6 +248,18 @@ describe("an op", () => {
     await settled(page);
     assert.equal(await drawn(), false);
     assert.match(await text("#panel"), /Overview/);
+  });
+
+  test("says what it waited for, and goes there", async () => {
+    await open();
+    const op = all.find((each) => ops.waited_for[each] >= 0 && ops.ended[ops.waited_for[each]] > ops.submitted[each] + 5000);
+    await click(op);
+    const section = page.locator("#panel section", { hasText: "Waited for" });
+    assert.match(await section.innerText(), new RegExp(`${names[ops.name[ops.waited_for[op]]]}\\s*#${ops.number[ops.waited_for[op]]}\\s*began .* after it`));
+    await section.getByRole("button").click();
+    assert.equal(await selected(), ops.waited_for[op]);
+    const [begin, end] = await viewOf(page), { began, ended } = ops;
+    assert.ok(began[ops.waited_for[op]] >= begin && ended[ops.waited_for[op]] <= end);
   });
 
   test("comma and dot go along the lane", async () => {
@@ -378,7 +413,7 @@ describe("the page itself", () => {
     await page.waitForFunction(() => location.hash.includes("theme=light") && location.hash.includes("op="));
     const hash = new URL(page.url()).hash, view = await viewOf(page);
     assert.deepEqual(page.faults, []);
-    await page.context().close();
+    await browser.leave(page);
     await open(recording, { hash });
     assert.equal(await selected(), op);
     assert.equal(await page.inputValue("#query"), "op:add");
@@ -468,8 +503,21 @@ describe("unusual recordings", () => {
     Object.assign(data.recording, { lost: 12345, whole: false, left_out: 7, strangers: 1, flight: true });
     await open(data);
     const banners = await text("#banners");
-    for (const said of ["12,345 records were lost", "has no end", "7 events were left out", "1 record", "flight recording"])
+    for (const said of ["12,345 records were lost", "has no end", `Showing the first ${trimmedCount(data.events.start.length)} of ${trimmedCount(data.events.start.length + 7)} events: 0 µs to`, "tenor trace html --from ", "1 record", "flight recording"])
       assert.ok(banners.includes(said), `${said} is not in: ${banners}`);
+  });
+
+  test("a page of a part says of which, and shows no more", async () => {
+    const data = structuredClone(recording), { duration } = data.recording;
+    Object.assign(data.recording, { begin: Math.round(duration / 2), length: duration * 3 });
+    await open(data);
+    assert.match(await text("#banners"), /^Showing [\d.]+ ms to [\d.]+ ms of [\d.]+ ms\.$/);
+    await page.keyboard.press("0");
+    await settled(page);
+    const [begin, end] = await viewOf(page);
+    near(begin, duration / 2, duration * 0.01);
+    near(end, duration, duration * 0.01);
+    assert.match(await text("#facts"), new RegExp(await page.evaluate((ns) => formatDuration(ns), duration - data.recording.begin)));
   });
 
   test("names are text, whatever is in them", async () => {
@@ -512,15 +560,39 @@ describe("unusual recordings", () => {
     }
     await page.evaluate(() => timeline.search.find("op:softmax is:critical"));
     await settled(page);
-    const times = await page.evaluate(() => {
-      timeline.view.show(...timeline.view.whole, false);
-      return Array.from({ length: 60 }, () => {
-        const from = performance.now();
-        timeline.view.zoom(0.9, 500, false);
-        timeline.draw();
-        return performance.now() - from;
-      }).sort((a, b) => a - b);
-    });
-    console.log(`# script time of a frame: median ${times[30].toFixed(1)} ms, p95 ${times[57].toFixed(1)} ms`);
+    await page.evaluate(() => timeline.search.find(""));
+    const many = await costOfFrames();
+    await browser.leave(page);
+    await open();
+    const few = await costOfFrames();
+    console.log(`# CPU time of a frame: ${many.main.toFixed(1)} ms on the page's thread, ${many.all.toFixed(1)} ms in all; of one with 2,000 events: ` +
+                `${few.main.toFixed(1)} ms, ${few.all.toFixed(1)} ms`);
+    assert.ok(many.main < 2.5 * few.main + 3, `${many.main} ms a frame, not ${few.main}`);
   });
+
+  /* CPU time that a frame takes, which other programs on the machine change little: of the page's
+   * main thread, which draws, and of all threads that bring it to the screen. ms */
+  async function costOfFrames() {
+    const FRAMES = 90, before = await browser.cpuTimes();
+    await page.evaluate((frames) => new Promise((done) => {
+      const { view } = timeline, third = frames / 3;
+      let n = 0;
+      const next = () => {
+        if (n === frames)
+          return done();
+        if (n < third)
+          view.zoom(0.93, 500, false);
+        else if (n < 2 * third)
+          view.pan(40, false);
+        else
+          view.zoom(1.07, 500, false);
+        n++;
+        requestAnimationFrame(next);
+      };
+      view.showAll();
+      next();
+    }), FRAMES);
+    const after = await browser.cpuTimes();
+    return { main: (after.main - before.main) / FRAMES, all: (after.all - before.all) / FRAMES };
+  }
 });

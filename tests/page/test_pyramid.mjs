@@ -79,6 +79,30 @@ test("a counter's highest value between two moments", async () => {
   assert.deepEqual(wrong.slice(1, 5), [0, wrong[5], wrong[6], wrong[7]]);
 });
 
+/* As tools/trace/page_columns.c does. */
+function packed(values) {
+  const bytes = [];
+  let last = 0n;
+  for (const value of values.map(BigInt)) {
+    let more = value - last;
+    for (more = more < 0n ? -2n * more - 1n : 2n * more; more > 127n; more >>= 7n)
+      bytes.push(Number(more & 127n) | 128);
+    bytes.push(Number(more));
+    last = value;
+  }
+  return Buffer.from(bytes).toString("base64");
+}
+
+test("packed columns are what was packed", async () => {
+  const values = [0, 1, -1, 63, 64, -64, -65, 8191, 8192, 2 ** 31, -1, 2 ** 51, -1, 5, 5];
+  for (const count of [0, 1, 2, 3, values.length]) {
+    const some = values.slice(0, count);
+    assert.deepEqual(await page.evaluate((text) => [...column(Float64Array, text)], packed(some)), some);
+    assert.deepEqual(await page.evaluate((list) => [...column(Float64Array, list)], some), some);
+  }
+  assert.deepEqual(await page.evaluate((text) => [...column(Int32Array, text)], packed([7, -1, 2 ** 31 - 1])), [7, -1, 2 ** 31 - 1]);
+});
+
 test("how busy a device was, with more than one worker", async () => {
   const [tracks, half, all, late] = await page.evaluate(() => {
     const events = { start: [0, 0, 100, 300], duration: [50, 200, 100, 100] };

@@ -95,9 +95,11 @@ static void wrong_arguments_give_2(void **state) {
       {"trace summary --min 3", "unrecognized option '--min'"},
       {"trace gaps --min soon", "--min takes a time such as 50us or 2ms, not 'soon'"},
       {"trace diff a", "it compares two recordings, and 1 is given"},
-      {"trace export a", "which format? say --format json, svg or csv"},
-      {"trace export --format pdf a", "there is no format 'pdf': it is json, svg or csv"},
+      {"trace export a", "which format? say --format json, slices, svg or csv"},
+      {"trace export --format pdf a", "there is no format 'pdf': it is json, slices, svg or csv"},
       {"trace html --max-events 0 a", "--max-events takes a whole number from 1"},
+      {"trace html --from then a", "--from takes a time such as 50us or 2ms, not 'then'"},
+      {"trace html --from 2ms --to 1ms a", "--to is not behind --from"},
       {"trace record", "there is no program to record"},
   };
   for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
@@ -196,6 +198,7 @@ static void exports_go_where_they_are_told(void **state) {
               "none/out.json: No such file");
   assert_int_equal(symlink("/dev/full", tape_path("full")), 0); /* so that it is not in danger */
   assert_says(exits(1, "trace export -o full --format json diamond")->err, "full: cannot write");
+  exits(0, "trace html --from 2us --to 4us diamond");
   exits(0, "trace html diamond");
   read_text("diamond.html", text);
   assert_says(text, "<script ");

@@ -1,5 +1,6 @@
 #include "../../tools/trace/export.h"
 
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
@@ -124,10 +125,87 @@ static void chrome_events_are_such_as_others_load(void **state) {
   assert_says(text, "\"site\":\"model.c:33\",\"composite\":\"inner\",\"parent\":3");
   assert_says(text, "\"group\":\"request 7\",\"priority\":3");
   assert_says(text, "\"status\":\"TNR_EKERNEL\",\"error\":\"there is no \\\"sum\\\"\"");
-  assert_says(text, "\"name\":\"memory dev:0\"");
+  assert_says(text, "\"name\":\"memory (bytes)\"");
+  assert_says(text, "\"args\":{\"dev:0\":4096}");
+  assert_says(said, "composites: 1 tracks, 2 deep");
   assert_says(text, "\"name\":\"wake dispatcher\"");
   assert_says(text, "\"name\":\"idle: another device\"");
   assert_says(text, "\"name\":\"sum?é\"");
+  trace_recording_finish(&recording);
+}
+
+/* Speedscope would take arguments for parts of names. */
+static void for_speedscope_there_are_slices_without_arguments(void **state) {
+  (void)state;
+  write_rich("rich");
+  struct trace_recording recording = tape_read("rich");
+  write_as(trace_export_slices, &recording, "rich.json");
+  const char *said = ask("trace_json.py", "rich.json");
+  assert_says(said, " X=");
+  assert_null(strstr(said, " i="));
+  assert_null(strstr(said, " s="));
+  assert_null(strstr(slurp_text("rich.json"), "\"op\":"));
+  trace_recording_finish(&recording);
+}
+
+static void tape_composite(struct tape_file *file, uint64_t time, uint32_t number,
+                           uint32_t parent) {
+  tape_submit(file, TAPE_MAIN, time,
+              &(struct tape_op){
+                  .number = number, .parent = parent, .name = "c", .flags = TNR_TRACE_COMPOSITE});
+}
+
+/* 2 and 3 overlap in 1, and 4 comes after 2; 5 has 6 in it, which is complete after it. */
+static void composites_that_overlap_have_tracks_of_their_own(void **state) {
+  (void)state;
+  struct tape_file file = tape_open(tape_path("tracks"), 1, 0);
+  const struct {
+    uint64_t time;
+    uint32_t number;
+  } ends[] = {{500, 2}, {600, 3}, {700, 4}, {900, 1}, {1000, 5}, {1100, 6}};
+  tape_composite(&file, 100, 1, 0);
+  tape_composite(&file, 200, 2, 1);
+  tape_composite(&file, 300, 3, 1);
+  tape_composite(&file, 500, 4, 1);
+  tape_composite(&file, 500, 5, 0);
+  tape_composite(&file, 500, 6, 5);
+  for (size_t i = 0; i < sizeof ends / sizeof *ends; i++)
+    tape_complete(&file, ends[i].time, ends[i].number, TNR_OK);
+  tape_close(&file, 0, true);
+  struct trace_recording recording = tape_read("tracks");
+  write_as(trace_export_chrome, &recording, "tracks.json");
+  assert_says(ask("trace_json.py", "tracks.json"), "composites: 3 tracks, 2 deep");
+  trace_recording_finish(&recording);
+}
+
+/* Threads' moments of which some are before the first that is to be shown, as of a recording in
+ * flight; and slices without length. */
+static void times_begin_at_zero_and_slices_have_lengths(void **state) {
+  (void)state;
+  const uint64_t start = 1500;
+  tape_diamond("flight");
+  FILE *file = fopen(tape_path("flight"), "r+");
+  assert_non_null(file);
+  assert_int_equal(fseek(file, offsetof(tnr_trace_file, start), SEEK_SET), 0);
+  assert_int_equal(fwrite(&start, sizeof start, 1, file), 1);
+  assert_int_equal(fclose(file), 0);
+  struct trace_recording recording = tape_read("flight");
+  assert_int_equal(recording.ops.at[0].submitted, -1400);
+  write_as(trace_export_chrome, &recording, "flight.json");
+  assert_says(ask("trace_json.py", "flight.json"), " f=4 ");
+  assert_says(slurp_text("flight.json"), "\"submitted\":0.000");
+  trace_recording_finish(&recording);
+
+  struct tape_file empty = tape_open(tape_path("lengths"), 1, 0);
+  for (uint32_t i = 1; i <= 3; i++) {
+    tape_submit(&empty, TAPE_MAIN, i * 1000, &(struct tape_op){.number = i, .name = "none"});
+    tape_run(&empty, i * 1000 + 200, 0, i * 1000 + 200, i, 0, "none");
+  }
+  tape_span(&empty, TAPE_MAIN, TNR_TRACE_CREATE, 4000, 4000, 1, 0);
+  tape_close(&empty, 0, true);
+  recording = tape_read("lengths");
+  write_as(trace_export_chrome, &recording, "lengths.json");
+  assert_says(ask("trace_json.py", "lengths.json"), " i=7\n");
   trace_recording_finish(&recording);
 }
 
@@ -147,7 +225,7 @@ static void the_page_gets_what_is_consistent(void **state) {
   struct trace_recording recording = tape_read("page");
   for (int i = 0; i < 2; i++) {
     tnr_fault fault;
-    const struct trace_page_options options = {"page", limits[i]};
+    const struct trace_page_options options = {.file = "page", .events = limits[i]};
     FILE *to = fopen(tape_path("page.json"), "w");
     assert_non_null(to);
     assert_int_equal(trace_page_data(&recording, &options, to, &fault), TNR_OK);
@@ -155,6 +233,23 @@ static void the_page_gets_what_is_consistent(void **state) {
     assert_says(ask("trace_page.py", "page.json"),
                 i == 0 ? "ops=5 lanes=6 left_out=0" : "events=10 ");
   }
+  trace_recording_finish(&recording);
+}
+
+/* In it: op 2, which runs, 3 and 4, which wait; not 1, which is complete. */
+static void a_page_of_a_part_has_what_is_there_meanwhile(void **state) {
+  (void)state;
+  tnr_fault fault;
+  const struct trace_page_options options = {
+      .file = "part", .events = 1000, .from = 3150, .to = 3250};
+  tape_diamond("part");
+  struct trace_recording recording = tape_read("part");
+  FILE *to = fopen(tape_path("part.json"), "w");
+  assert_non_null(to);
+  assert_int_equal(trace_page_data(&recording, &options, to, &fault), TNR_OK);
+  assert_int_equal(fclose(to), 0);
+  assert_says(ask("trace_page.py", "part.json"), " ops=3 ");
+  assert_says(slurp_text("part.json"), "\"begin\":3150,\"duration\":3250,\"length\":");
   trace_recording_finish(&recording);
 }
 
@@ -212,8 +307,12 @@ static void an_empty_recording_is_exported_too(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(chrome_events_are_such_as_others_load),
+      cmocka_unit_test(for_speedscope_there_are_slices_without_arguments),
+      cmocka_unit_test(composites_that_overlap_have_tracks_of_their_own),
+      cmocka_unit_test(times_begin_at_zero_and_slices_have_lengths),
       cmocka_unit_test(of_a_diamond_chrome_has_four_arrows),
       cmocka_unit_test(the_page_gets_what_is_consistent),
+      cmocka_unit_test(a_page_of_a_part_has_what_is_there_meanwhile),
       cmocka_unit_test(rows_of_csv_have_the_columns_of_its_head),
       cmocka_unit_test(a_picture_is_xml_with_a_line_for_each),
       cmocka_unit_test(an_empty_recording_is_exported_too),

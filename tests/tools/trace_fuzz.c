@@ -35,7 +35,7 @@ static void analyse(const struct trace_recording *recording) {
 
 static void export(const struct trace_recording *recording) {
   trace_export_fn *const writers[] = {trace_export_chrome, trace_export_svg, trace_export_csv};
-  const struct trace_page_options options = {"fuzz", 1000};
+  const struct trace_page_options options = {.file = "fuzz", .events = 1000};
   tnr_fault fault;
   FILE *to = fopen("/dev/null", "w");
   if (!to)

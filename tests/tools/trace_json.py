@@ -11,6 +11,15 @@ def fail(sentence):
     sys.exit(f"{sys.argv[1]}: {sentence}")
 
 
+def check_times(events):
+    """Perfetto drops what is before 0, and speedscope cannot end a slice of no length."""
+    for event in events:
+        if event["ts"] < 0:
+            fail(f"a negative time: {event}")
+        if event["ph"] == "X" and event["dur"] <= 0:
+            fail(f"a slice without length: {event}")
+
+
 def check_order(events):
     last = {}
     for event in events:
@@ -28,9 +37,7 @@ def check_nesting(events):
         if event["ph"] != "X":
             continue
         stack = open_slices[event["pid"], event["tid"]]
-        begin, end = round(event["ts"] * 1000), round((event["ts"] + event["dur"]) * 1000)
-        if event["dur"] < 0:
-            fail(f"a slice of negative length: {event}")
+        begin, end = event["ts"], event["ts"] + event["dur"]  # as readers do, without rounding
         while stack and stack[-1] <= begin:
             stack.pop()
         if stack and end > stack[-1]:
@@ -75,25 +82,32 @@ def check_names(events):
 
 
 def check_composites(events):
-    opened = set()
-    for event in events:
+    """On each track the last that was opened ends first; returns how many tracks, how deep."""
+    stacks, deepest = collections.defaultdict(list), 0
+    for event in sorted((e for e in events if e["ph"] in "be"), key=lambda e: e["ts"]):
+        track = event["id2"]["local"]
+        stack = stacks[track]
         if event["ph"] == "b":
-            opened.add(event["id"])
-        if event["ph"] == "e":
-            opened.remove(event["id"])
-    if opened:
-        fail(f"composites do not end: {opened}")
+            stack.append(event["name"])
+            deepest = max(deepest, len(stack))
+        elif not stack or stack.pop() != event["name"]:
+            fail(f"a composite ends that is not the innermost: {event}")
+    if any(stacks.values()):
+        fail(f"composites do not end: {stacks}")
+    return len(stacks), deepest
 
 
 def main():
     with open(sys.argv[1], encoding="utf-8") as file:
         events = json.load(file)["traceEvents"]
-    for check in check_order, check_nesting, check_arrows, check_names, check_composites:
+    for check in check_times, check_order, check_nesting, check_arrows, check_names:
         check(events)
+    tracks, deepest = check_composites(events)
     counts = collections.Counter(event["ph"] for event in events)
     names = sorted(e["args"]["name"] for e in events if e["ph"] == "M" and "name" in e["args"])
     print(" ".join(f"{phase}={count}" for phase, count in sorted(counts.items())))
     print("named: " + ", ".join(names))
+    print(f"composites: {tracks} tracks, {deepest} deep")
 
 
 main()

@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
 """Checks that the page's data is consistent with itself: trace_page.py FILE."""
+import base64
 import json
 import sys
 
@@ -7,6 +8,30 @@ import sys
 def expect(holds, sentence):
     if not holds:
         sys.exit(f"{sys.argv[1]}: {sentence}")
+
+
+def unpacked(text):
+    """The numbers of a column: groups of 7 bits of differences, in base64."""
+    numbers, last, value, shift = [], 0, 0, 0
+    for byte in base64.b64decode(text, validate=True):
+        value |= (byte & 127) << shift
+        shift += 7
+        if byte < 128:
+            last += value >> 1 ^ -(value & 1)
+            numbers.append(last)
+            value, shift = 0, 0
+    expect(shift == 0, "a column ends within a number")
+    return numbers
+
+
+def unpack(page):
+    """Columns of tables are strings; lists of names and the like stay what they are."""
+    for table in page["events"], page["ops"], page["path"]:
+        for name in table:
+            if isinstance(table[name], str):
+                table[name] = unpacked(table[name])
+    for counter in page["counters"]:
+        counter["time"] = unpacked(counter["time"])
 
 
 def check_columns(table, lists=()):
@@ -59,7 +84,8 @@ def check_path(page):
     path = page["path"]
     columns = {name: path[name] for name in ("start", "duration", "op", "lane", "what")}
     count = check_columns(columns)
-    at = 0
+    at = path["start"][0] if count else 0
+    expect(at <= page["recording"]["begin"], "the critical path begins late")
     for i in range(count):
         expect(path["start"][i] == at, "the critical path has holes")
         at += path["duration"][i]
@@ -77,6 +103,7 @@ def main():
         text = file.read()
     expect("<" not in text, "there is a '<', which could end the script element")
     page = json.loads(text)
+    unpack(page)
     for check in check_events, check_ops, check_path, check_counters:
         check(page)
     print(f"events={len(page['events']['start'])} ops={len(page['ops']['number'])} "

@@ -108,6 +108,10 @@ static int take_option(int option, const char *command, struct trace_options *ou
     return 0;
   case 'e':
     return take_events(command, &out->events);
+  case 'b':
+    return take_time(command, "from", &out->from);
+  case 'u':
+    return take_time(command, "to", &out->to);
   default:
     return command_misused(command);
   }
@@ -135,7 +139,9 @@ static void choose_options(const char *takes, struct option *out) {
                                       {"slack", required_argument, NULL, 's'},
                                       {"output", required_argument, NULL, 'o'},
                                       {"format", required_argument, NULL, 'f'},
-                                      {"max-events", required_argument, NULL, 'e'}};
+                                      {"max-events", required_argument, NULL, 'e'},
+                                      {"from", required_argument, NULL, 'b'},
+                                      {"to", required_argument, NULL, 'u'}};
   for (size_t i = 0; i < sizeof all / sizeof *all; i++)
     if (strchr(takes, all[i].val))
       *out++ = all[i];
@@ -156,7 +162,7 @@ bool trace_options_parse(int argc, char **argv, const char *command, const char 
                          const char *takes, int files, struct trace_options *out,
                          int *exit_status) {
   static char name[] = "tenor";
-  struct option options[10];
+  struct option options[12];
   char letters[24];
   int option, status = 0;
   *out = (struct trace_options){.files = {"tenor.trace", NULL}, .events = 1000000};

@@ -24,9 +24,10 @@ struct trace_options {
   const char *output; /* NULL: standard output */
   const char *format; /* export */
   int64_t events;     /* html */
+  int64_t from, to;   /* html; ns; to 0: until the end */
 };
 
-/* `command`: "trace summary"; `takes`: the letters of the options that it knows, of "jamsofe";
+/* `command`: "trace summary"; `takes`: the letters of the options that it knows, of "jamsofebu";
  * `files`: how many recordings it reads. False: the command is over, with *exit_status. */
 bool trace_options_parse(int argc, char **argv, const char *command, const char *help,
                          const char *takes, int files, struct trace_options *out, int *exit_status);

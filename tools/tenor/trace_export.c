@@ -8,11 +8,13 @@ static const char help[] =
     "Usage: tenor trace export --format FORMAT [OPTION]... [FILE]\n"
     "Writes a recording (default: tenor.trace; '-' is standard input) in another\n"
     "form:\n"
-    "  json  Chrome trace events, for ui.perfetto.dev and www.speedscope.app\n"
-    "  svg   a picture of threads and devices\n"
-    "  csv   a row for each run of an op on a device\n"
+    "  json    Chrome trace events, for ui.perfetto.dev and others\n"
+    "  slices  the same without arguments and arrows, so that www.speedscope.app\n"
+    "          can sum up by op\n"
+    "  svg     a picture of threads and devices\n"
+    "  csv     a row for each run of an op on a device\n"
     "\n"
-    "  -f, --format FORMAT  json, svg or csv; default: what the output's name ends in\n"
+    "  -f, --format FORMAT  default: what the output's name ends in\n"
     "  -o, --output FILE    default: standard output\n"
     "  -h, --help           show this help\n"
     "\n"
@@ -23,7 +25,10 @@ static const char command[] = "trace export";
 static const struct {
   const char *name;
   trace_export_fn *write;
-} formats[] = {{"json", trace_export_chrome}, {"svg", trace_export_svg}, {"csv", trace_export_csv}};
+} formats[] = {{"json", trace_export_chrome},
+               {"slices", trace_export_slices},
+               {"svg", trace_export_svg},
+               {"csv", trace_export_csv}};
 
 enum { FORMATS = sizeof formats / sizeof *formats };
 
@@ -69,7 +74,7 @@ int trace_export(int argc, char **argv) {
     if (strcmp(format, formats[i].name) == 0)
       return export(formats[i].write, &options);
   return command_misuse(command,
-                        *format ? "there is no format '%s': it is json, svg or csv"
-                                : "which format? say --format json, svg or csv%s",
+                        *format ? "there is no format '%s': it is json, slices, svg or csv"
+                                : "which format? say --format json, slices, svg or csv%s",
                         format);
 }

@@ -13,6 +13,8 @@ static const char help[] =
     "the critical path. It needs no network and no other file.\n"
     "\n"
     "  -o, --output PAGE     default: the recording's name with .html behind it\n"
+    "  -b, --from TIME       show what is there from then on, such as 20ms or 1.5s\n"
+    "  -u, --to TIME         until when; default: the end\n"
     "  -e, --max-events N    events to show at most (default 1000000); the latest\n"
     "                        are left out\n"
     "  -h, --help            show this help\n";
@@ -50,12 +52,17 @@ int trace_html(int argc, char **argv) {
   struct trace_options options;
   struct trace_recording recording;
   int exit_status;
-  if (!trace_options_parse(argc, argv, "trace html", help, "oe", 1, &options, &exit_status) ||
-      !trace_load(options.files[0], &recording, &exit_status))
+  if (!trace_options_parse(argc, argv, "trace html", help, "oebu", 1, &options, &exit_status))
     return exit_status;
-  struct page_writer writer = {
-      .recording = &recording,
-      .options = {.file = options.files[0], .events = (uint64_t)options.events}};
+  if (options.to > 0 && options.to <= options.from)
+    return command_misuse("trace html", "--to is not behind --from");
+  if (!trace_load(options.files[0], &recording, &exit_status))
+    return exit_status;
+  struct page_writer writer = {.recording = &recording,
+                               .options = {.file = options.files[0],
+                                           .events = (uint64_t)options.events,
+                                           .from = options.from,
+                                           .to = options.to}};
   char *path = options.output ? strdup(options.output) : default_page(options.files[0]);
   exit_status = path ? trace_write_file(path, write_page, &writer) : command_fail("out of memory");
   if (exit_status == 0)

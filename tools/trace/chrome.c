@@ -1,5 +1,5 @@
+#include "composites.h"
 #include "counters.h"
-
 #include "export.h"
 #include "gaps.h"
 #include "json.h"
@@ -15,7 +15,9 @@ struct chrome {
   struct trace_links links;
   struct trace_hosts hosts;
   struct json json;
-  char counter[64]; /* the name of the one that is being written */
+  int64_t shift;               /* ns that are added to all times, so that none is negative */
+  bool brief;                  /* slices only, without arguments */
+  char counter[64], place[80]; /* the one that is being written */
 };
 
 /* ---- events ---- */
@@ -29,7 +31,7 @@ static void begin_event(struct chrome *c, const char *phase, const char *name, c
   json_put_text(&c->json, "name", name);
   if (category)
     json_put_text(&c->json, "cat", category);
-  json_put_micros(&c->json, "ts", time);
+  json_put_time(&c->json, "ts", time + c->shift);
   json_put_integer(&c->json, "pid", pid);
   json_put_integer(&c->json, "tid", tid);
 }
@@ -38,17 +40,29 @@ static void end_event(struct chrome *c) {
   json_put_close(&c->json, '}');
 }
 
+/* A stretch of a thread's or device's time, left open for more. Programs that read it nest
+ * stretches by their ends, so that those without any length must be moments. */
+static void begin_slice(struct chrome *c, const char *name, const char *category, int64_t begin,
+                        int64_t end, uint32_t pid, uint32_t tid) {
+  begin_event(c, end > begin ? "X" : "i", name, category, begin, pid, tid);
+  if (end > begin)
+    json_put_length(&c->json, "dur", begin + c->shift, end + c->shift);
+  else
+    json_put_text(&c->json, "s", "t");
+}
+
 static void put_meta(struct chrome *c, const char *what, uint32_t pid, uint32_t tid,
                      const char *name) {
-  begin_event(c, "M", what, NULL, 0, pid, tid);
+  begin_event(c, "M", what, NULL, -c->shift, pid, tid);
   json_put_open(&c->json, "args", '{');
   json_put_text(&c->json, "name", name);
   json_put_close(&c->json, '}');
   end_event(c);
 }
 
-static void put_sort_index(struct chrome *c, uint32_t pid, uint32_t tid, int64_t index) {
-  begin_event(c, "M", "thread_sort_index", NULL, 0, pid, tid);
+static void put_sort_index(struct chrome *c, const char *what, uint32_t pid, uint32_t tid,
+                           int64_t index) {
+  begin_event(c, "M", what, NULL, -c->shift, pid, tid);
   json_put_open(&c->json, "args", '{');
   json_put_integer(&c->json, "sort_index", index);
   json_put_close(&c->json, '}');
@@ -70,7 +84,7 @@ static void put_site(struct chrome *c, uint32_t index) {
 
 static void put_moment(struct chrome *c, const char *key, int64_t time) {
   if (time != TRACE_NEVER)
-    json_put_micros(&c->json, key, time);
+    json_put_micros(&c->json, key, time + c->shift);
 }
 
 static void put_op(struct chrome *c, uint32_t index) {
@@ -157,10 +171,10 @@ static void put_arrows_in(struct chrome *c, const struct trace_run *run) {
   }
 }
 
-/* They begin within the slice, which is over at its end. */
+/* They begin in the slice's middle: at its end there may be marks, too. */
 static void put_arrows_out(struct chrome *c, const struct trace_run *run) {
   const struct trace_recording *recording = c->recording;
-  int64_t end = trace_run_end(recording, run), time = end > run->began ? end - 1 : run->began;
+  int64_t time = run->began + (trace_run_end(recording, run) - run->began) / 2;
   if (run->op == TRACE_NONE ||
       edge_run(recording, run->op, true) != (uint32_t)(run - recording->runs.at))
     return;
@@ -182,13 +196,26 @@ static void put_arrows_out(struct chrome *c, const struct trace_run *run) {
 static void put_run(struct chrome *c, const struct trace_run *run) {
   char title[160];
   trace_run_title(c->recording, run, title, sizeof title);
-  put_arrows_in(c, run);
-  begin_event(c, "X", title, run->flags & TRACE_RUN_MOVE ? "copy" : "op", run->began, THREADS,
-              run->lane + 1);
-  json_put_micros(&c->json, "dur", trace_run_end(c->recording, run) - run->began);
-  put_run_arguments(c, run);
+  if (c->brief && trace_run_end(c->recording, run) <= run->began)
+    return;
+  if (!c->brief)
+    put_arrows_in(c, run);
+  begin_slice(c, title, run->flags & TRACE_RUN_MOVE ? "copy" : "op", run->began,
+              trace_run_end(c->recording, run), THREADS, run->lane + 1);
+  if (!c->brief)
+    put_run_arguments(c, run);
   end_event(c);
-  put_arrows_out(c, run);
+  if (!c->brief)
+    put_arrows_out(c, run);
+}
+
+static void put_span_arguments(struct chrome *c, const struct trace_span *span, const char *why) {
+  json_put_open(&c->json, "args", '{');
+  if (*why)
+    json_put_text(&c->json, "for", why);
+  if (span->op != TRACE_NONE)
+    put_op(c, span->op);
+  json_put_close(&c->json, '}');
 }
 
 static void put_span(struct chrome *c, const struct trace_span *span) {
@@ -198,20 +225,19 @@ static void put_span(struct chrome *c, const struct trace_span *span) {
                          : trace_string(c->recording, trace_op_name(c->recording, span->op));
   char title[300];
   snprintf(title, sizeof title, "%s%s%.240s", kind, *name ? " " : "", name);
-  begin_event(c, "X", title, kind, span->begin, THREADS, span->lane + 1);
-  json_put_micros(&c->json, "dur", span->end - span->begin);
-  json_put_open(&c->json, "args", '{');
-  if (*why)
-    json_put_text(&c->json, "for", why);
-  if (span->op != TRACE_NONE)
-    put_op(c, span->op);
-  json_put_close(&c->json, '}');
+  if (c->brief && span->end <= span->begin)
+    return;
+  begin_slice(c, title, kind, span->begin, span->end, THREADS, span->lane + 1);
+  if (!c->brief)
+    put_span_arguments(c, span, why);
   end_event(c);
 }
 
 static void put_submit(struct chrome *c, uint32_t index, uint32_t lane) {
   char title[300];
   const struct trace_op *op = &c->recording->ops.at[index];
+  if (c->brief)
+    return;
   snprintf(title, sizeof title, "submit %.240s",
            trace_string(c->recording, trace_op_name(c->recording, index)));
   begin_event(c, "i", title, "submit", op->submitted, THREADS, lane + 1);
@@ -226,7 +252,7 @@ static void put_submit(struct chrome *c, uint32_t index, uint32_t lane) {
 static void put_wake(struct chrome *c, const struct trace_mark *mark) {
   char title[100];
   bool dispatcher = mark->device == TNR_TRACE_NO_DEVICE;
-  if (mark->type != TNR_TRACE_WAKE)
+  if (c->brief || mark->type != TNR_TRACE_WAKE)
     return;
   snprintf(title, sizeof title, "wake %s",
            dispatcher ? "dispatcher" : trace_device_name(c->recording, mark->device));
@@ -271,11 +297,12 @@ static tnr_status put_threads(struct chrome *c, tnr_fault *fault) {
     return tnr_fail(fault, TNR_ENOMEM, "out of memory for the threads");
   put_meta(c, "process_name", THREADS, 0,
            c->recording->file.program[0] ? c->recording->file.program : "tenor");
+  put_sort_index(c, "process_sort_index", THREADS, 0, THREADS);
   for (uint32_t i = 0; i < c->recording->lanes.count; i++) {
     char title[100];
     trace_lane_title(c->recording, order[i], title, sizeof title);
     put_meta(c, "thread_name", THREADS, order[i] + 1, title);
-    put_sort_index(c, THREADS, order[i] + 1, i);
+    put_sort_index(c, "thread_sort_index", THREADS, order[i] + 1, i);
   }
   for (uint32_t i = 0; i < c->recording->lanes.count; i++)
     put_lane(c, order[i]);
@@ -285,56 +312,58 @@ static tnr_status put_threads(struct chrome *c, tnr_fault *fault) {
 
 /* ---- composites ---- */
 
-/* From its call to the end of the last op in it: a track of its own, as bodies run elsewhere. */
-static void put_composite(struct chrome *c, const char *phase, uint32_t index, int64_t time) {
-  const struct trace_op *op = &c->recording->ops.at[index];
-  begin_event(c, phase, trace_string(c->recording, trace_op_name(c->recording, index)), "composite",
+/* Composites have tracks of their own, as their bodies run on any thread. What has the same number
+ * is on the same track. */
+static void put_composite(struct chrome *c, const char *phase, const struct trace_composite *row,
+                          int64_t time) {
+  const struct trace_recording *recording = c->recording;
+  const struct trace_op *op = &recording->ops.at[row->op];
+  char track[16];
+  snprintf(track, sizeof track, "%u", recording->ops.at[row->track].number);
+  begin_event(c, phase, trace_string(recording, trace_op_name(recording, row->op)), "composite",
               time, THREADS, op->lane == TRACE_NONE ? 0 : op->lane + 1);
-  json_put_integer(&c->json, "id", op->number);
+  json_put_open(&c->json, "id2", '{');
+  json_put_text(&c->json, "local", track);
+  json_put_close(&c->json, '}');
   if (*phase == 'b') {
     json_put_open(&c->json, "args", '{');
-    put_op(c, index);
+    put_op(c, row->op);
     json_put_close(&c->json, '}');
   }
   end_event(c);
 }
 
-/* A child is in the file behind its parent or before it: numbers go by thread. */
-static tnr_status put_composites(struct chrome *c, tnr_fault *fault) {
-  enum { DEPTH_MAX = 64 };
-  const struct trace_recording *recording = c->recording;
-  int64_t *ends = malloc((recording->ops.count + 1) * sizeof *ends);
-  if (!ends)
-    return tnr_fail(fault, TNR_ENOMEM, "out of memory for the composites");
-  for (size_t i = 0; i < recording->ops.count; i++)
-    ends[i] = recording->ops.at[i].submitted;
-  for (size_t i = 0; i < recording->ops.count; i++) {
-    int64_t completed = recording->ops.at[i].completed;
-    uint32_t at = (uint32_t)i;
-    for (int depth = 0; at != TRACE_NONE && depth < DEPTH_MAX; depth++) {
-      ends[at] = completed > ends[at] ? completed : ends[at];
-      at = recording->ops.at[at].parent;
+/* Each ends before the next begins that is not within it. */
+static void put_tracks(struct chrome *c, const struct trace_composites *composites) {
+  enum { STACK_MAX = 64 };
+  uint32_t open[STACK_MAX];
+  int depth = 0;
+  for (uint32_t i = 0; i <= composites->rows.count; i++) {
+    const struct trace_composite *row = i < composites->rows.count ? &composites->rows.at[i] : NULL;
+    while (depth > 0 && (!row || open[depth - 1] != row->within || depth == STACK_MAX)) {
+      const struct trace_composite *last = &composites->rows.at[open[--depth]];
+      put_composite(c, "e", last, last->end);
     }
+    if (!row)
+      return;
+    put_composite(c, "b", row, row->begin);
+    open[depth++] = i;
   }
-  for (uint32_t i = 0; i < recording->ops.count; i++) {
-    const struct trace_op *op = &recording->ops.at[i];
-    if (op->kind != TNR_TRACE_COMPOSITE || op->submitted == TRACE_NEVER)
-      continue;
-    put_composite(c, "b", i, op->submitted);
-    put_composite(c, "e", i, ends[i]);
-  }
-  free(ends);
+}
+
+static tnr_status put_composites(struct chrome *c, tnr_fault *fault) {
+  struct trace_composites composites;
+  tnr_status status = trace_composites_find(c->recording, &composites, fault);
+  if (status != TNR_OK)
+    return status;
+  put_tracks(c, &composites);
+  trace_composites_finish(&composites);
   return TNR_OK;
 }
 
 /* ---- devices ---- */
 
-static void put_gap(const struct trace_gap *gap, void *user) {
-  struct chrome *c = user;
-  char title[64];
-  snprintf(title, sizeof title, "idle: %s", trace_cause_names[gap->cause]);
-  begin_event(c, "X", title, "gap", gap->begin, DEVICES, gap->device + 1);
-  json_put_micros(&c->json, "dur", gap->end - gap->begin);
+static void put_gap_arguments(struct chrome *c, const struct trace_gap *gap) {
   json_put_open(&c->json, "args", '{');
   for (int i = 0; i < TRACE_CAUSES; i++)
     if (gap->times[i] > 0)
@@ -342,14 +371,26 @@ static void put_gap(const struct trace_gap *gap, void *user) {
   if (gap->waited_for != TRACE_NONE)
     json_put_integer(&c->json, "waited for op", c->recording->ops.at[gap->waited_for].number);
   json_put_close(&c->json, '}');
+}
+
+static void put_gap(const struct trace_gap *gap, void *user) {
+  struct chrome *c = user;
+  char title[64];
+  snprintf(title, sizeof title, "idle: %s", trace_cause_names[gap->cause]);
+  begin_slice(c, title, "gap", gap->begin, gap->end, DEVICES, gap->device + 1);
+  if (!c->brief)
+    put_gap_arguments(c, gap);
   end_event(c);
 }
 
 static tnr_status put_devices(struct chrome *c, tnr_fault *fault) {
   tnr_status status = TNR_OK;
   put_meta(c, "process_name", DEVICES, 0, "devices");
-  for (uint32_t i = 0; i < c->recording->file.devices; i++)
+  put_sort_index(c, "process_sort_index", DEVICES, 0, DEVICES);
+  for (uint32_t i = 0; i < c->recording->file.devices; i++) {
     put_meta(c, "thread_name", DEVICES, i + 1, trace_device_name(c->recording, i));
+    put_sort_index(c, "thread_sort_index", DEVICES, i + 1, i);
+  }
   for (uint32_t i = 0; status == TNR_OK && i < c->recording->file.devices; i++) {
     int64_t busy;
     status = trace_gaps(c->recording, &c->hosts, i, put_gap, c, &busy, fault);
@@ -359,21 +400,21 @@ static tnr_status put_devices(struct chrome *c, tnr_fault *fault) {
 
 /* ---- counters ---- */
 
+/* Readers join the names of the counter and of its argument: the place is the argument. */
 static void begin_counter(const struct trace_counter *counter, void *user) {
   struct chrome *c = user;
-  char lane[40] = "";
+  snprintf(c->counter, sizeof c->counter, "%s (%s)", counter->name, counter->unit);
   if (counter->lane != TRACE_NONE)
-    trace_lane_title(c->recording, counter->lane, lane, sizeof lane);
-  else if (counter->device != TRACE_NONE)
-    snprintf(lane, sizeof lane, "%.30s", trace_device_name(c->recording, counter->device));
-  snprintf(c->counter, sizeof c->counter, "%s %s", counter->name, *lane ? lane : "host");
+    trace_lane_title(c->recording, counter->lane, c->place, sizeof c->place);
+  else
+    snprintf(c->place, sizeof c->place, "%s", trace_device_name(c->recording, counter->device));
 }
 
 static void put_point(int64_t time, double value, void *user) {
   struct chrome *c = user;
   begin_event(c, "C", c->counter, "counter", time, THREADS, 0);
   json_put_open(&c->json, "args", '{');
-  json_put_number(&c->json, "value", value);
+  json_put_number(&c->json, c->place, value);
   json_put_close(&c->json, '}');
   end_event(c);
 }
@@ -396,30 +437,64 @@ static void put_head(struct chrome *c) {
   json_put_open(&c->json, "traceEvents", '[');
 }
 
-tnr_status trace_export_chrome(const struct trace_recording *recording, FILE *to,
-                               tnr_fault *fault) {
+static void earlier(int64_t time, int64_t *first) {
+  if (time != TRACE_NEVER && time < *first)
+    *first = time;
+}
+
+/* Of recordings in flight times may be negative, which Perfetto drops. */
+static int64_t shift_of(const struct trace_recording *recording) {
+  int64_t first = 0;
+  for (size_t i = 0; i < recording->ops.count; i++)
+    earlier(recording->ops.at[i].submitted, &first);
+  for (size_t i = 0; i < recording->runs.count; i++)
+    earlier(recording->runs.at[i].began, &first);
+  for (size_t i = 0; i < recording->spans.count; i++)
+    earlier(recording->spans.at[i].begin, &first);
+  for (size_t i = 0; i < recording->marks.count; i++)
+    earlier(recording->marks.at[i].time, &first);
+  for (size_t i = 0; i < recording->samples.count; i++)
+    earlier(recording->samples.at[i].time, &first);
+  return -first;
+}
+
+static tnr_status put_all(struct chrome *c, tnr_fault *fault) {
   enum { POINTS = 10000 };
-  struct chrome c = {.recording = recording, .json = {.to = to}};
-  const struct trace_counter_sink sink = {begin_counter, put_point, &c};
+  const struct trace_counter_sink sink = {begin_counter, put_point, c};
+  put_head(c);
+  tnr_status status = put_threads(c, fault);
+  if (status == TNR_OK && !c->brief)
+    status = put_composites(c, fault);
+  if (status == TNR_OK)
+    status = put_devices(c, fault);
+  if (status == TNR_OK && !c->brief)
+    status = trace_counters(c->recording, POINTS, &sink, fault);
+  json_put_close(&c->json, ']');
+  json_put_close(&c->json, '}');
+  fputc('\n', c->json.to);
+  return status;
+}
+
+static tnr_status export(const struct trace_recording *recording, FILE *to, bool brief,
+                         tnr_fault *fault) {
+  struct chrome c = {
+      .recording = recording, .json = {.to = to}, .shift = shift_of(recording), .brief = brief};
   tnr_status status = trace_links_init(recording, &c.links, fault);
   if (status == TNR_OK)
     status = trace_hosts_init(recording, &c.hosts, fault);
-  if (status == TNR_OK) {
-    put_head(&c);
-    status = put_threads(&c, fault);
-  }
   if (status == TNR_OK)
-    status = put_composites(&c, fault);
-  if (status == TNR_OK)
-    status = put_devices(&c, fault);
-  if (status == TNR_OK)
-    status = trace_counters(recording, POINTS, &sink, fault);
-  if (status == TNR_OK) {
-    json_put_close(&c.json, ']');
-    json_put_close(&c.json, '}');
-    fputc('\n', to);
-  }
+    status = put_all(&c, fault);
   trace_links_finish(&c.links);
   trace_hosts_finish(&c.hosts);
   return status;
+}
+
+tnr_status trace_export_chrome(const struct trace_recording *recording, FILE *to,
+                               tnr_fault *fault) {
+  return export(recording, to, false, fault);
+}
+
+tnr_status trace_export_slices(const struct trace_recording *recording, FILE *to,
+                               tnr_fault *fault) {
+  return export(recording, to, true, fault);
 }

@@ -14,6 +14,10 @@ typedef tnr_status trace_export_fn(const struct trace_recording *recording, FILE
  * time, arrows from ops to those that use what they made, counters. */
 trace_export_fn trace_export_chrome;
 
+/* The same, slices only and without arguments: speedscope takes these for parts of names, and can
+ * sum up by op without them. */
+trace_export_fn trace_export_slices;
+
 /* A row for each run of an op on a device; ops that never ran have one, too. */
 trace_export_fn trace_export_csv;
 

@@ -89,6 +89,27 @@ void json_put_micros(struct json *json, const char *key, int64_t ns) {
           (int)((ns < 0 ? -ns : ns) % 1000));
 }
 
+/* In 4096ths of a µs, rounded down. */
+static int64_t parts(int64_t ns) {
+  return ns / 1000 * 4096 + ns % 1000 * 4096 / 1000;
+}
+
+static void put_parts(struct json *json, const char *key, int64_t count) {
+  const int64_t decimals_of_one = 244140625; /* 10^12 / 4096 */
+  begin(json, key);
+  fprintf(json->to, "%" PRId64, count / 4096);
+  if (count % 4096)
+    fprintf(json->to, ".%012" PRId64, count % 4096 * decimals_of_one);
+}
+
+void json_put_time(struct json *json, const char *key, int64_t ns) {
+  put_parts(json, key, parts(ns));
+}
+
+void json_put_length(struct json *json, const char *key, int64_t begin, int64_t end) {
+  put_parts(json, key, parts(end) - parts(begin));
+}
+
 void json_put_line(struct json *json) {
   if (json->follows)
     fputc(',', json->to);

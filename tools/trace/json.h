@@ -24,6 +24,11 @@ void json_put_null(struct json *json, const char *key);
 /* ns as a number of microseconds, exactly. */
 void json_put_micros(struct json *json, const char *key, int64_t ns);
 
+/* The same for readers that add begins and lengths up as doubles: in 4096ths of a µs, so that what
+ * ends when something else begins does so to the bit. Less than 0.25 ns away; ns: not negative. */
+void json_put_time(struct json *json, const char *key, int64_t ns);
+void json_put_length(struct json *json, const char *key, int64_t begin, int64_t end);
+
 /* A line break before what is next. */
 void json_put_line(struct json *json);
 

@@ -30,7 +30,9 @@ static void put_recording(struct page *p) {
   json_put_text(&p->json, "library", recording->file.library);
   json_put_integer(&p->json, "pid", recording->file.pid);
   put_started(p);
+  json_put_integer(&p->json, "begin", p->events.from);
   json_put_integer(&p->json, "duration", p->events.until);
+  json_put_integer(&p->json, "length", recording->last);
   json_put_bool(&p->json, "flight", recording->file.flags & TNR_TRACE_FLIGHT);
   json_put_bool(&p->json, "whole", end->whole);
   json_put_bool(&p->json, "drained", end->whole && end->total.drained);
@@ -204,10 +206,10 @@ static void end_counter(struct page *p) {
   json_put_text(&p->json, "name", name);
   json_put_integer(&p->json, "device", page_index(p->counter.device));
   json_put_text(&p->json, "unit", p->counter.unit);
-  json_put_open(&p->json, "time", '[');
+  page_begin_column(p, "time");
   for (size_t i = 0; i < p->times.count; i++)
     page_put(p, p->times.at[i]);
-  json_put_close(&p->json, ']');
+  page_end_column(p);
   json_put_open(&p->json, "value", '[');
   for (size_t i = 0; i < p->values.count; i++)
     json_put_number(&p->json, NULL, p->values.at[i]);
@@ -226,6 +228,10 @@ static void add_point(int64_t time, double value, void *user) {
   struct page *p = user;
   if (time < 0 || time > p->events.until || p->no_memory)
     return;
+  if (time < p->events.from) { /* what the counter is when the page begins */
+    p->times.count = p->values.count = 0;
+    time = p->events.from;
+  }
   if (!ROWS_ROOM(&p->times) || !ROWS_ROOM(&p->values)) {
     p->no_memory = true;
     return;
@@ -280,7 +286,7 @@ static void put_path(struct page *p) {
   for (int column = 0; column < 5; column++) {
     page_begin_column(p, columns[column]);
     for (size_t i = 0; i < p->path.steps.count; i++)
-      if (p->path.steps.at[i].begin < p->events.until)
+      if (p->path.steps.at[i].begin < p->events.until && p->path.steps.at[i].end > p->events.from)
         page_put(p, step_value(p, &p->path.steps.at[i], column));
     page_end_column(p);
   }
@@ -307,8 +313,7 @@ static tnr_status prepare(struct page *p, tnr_fault *fault) {
   if (status == TNR_OK)
     status = trace_gains_find(p->recording, &p->hosts, &p->path, NAMES_MAX, &p->gains, fault);
   if (status == TNR_OK)
-    status =
-        page_events_make(p->recording, &p->hosts, &p->links, p->options->events, &p->events, fault);
+    status = page_events_make(p->recording, &p->hosts, &p->links, p->options, &p->events, fault);
   return status == TNR_OK ? page_choose_ops(p, fault) : status;
 }
 
@@ -320,6 +325,7 @@ static void finish(struct page *p) {
   page_events_finish(&p->events);
   free(p->rows);
   free(p->ops);
+  free(p->column.at);
   free(p->times.at);
   free(p->values.at);
 }

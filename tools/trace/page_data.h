@@ -9,6 +9,7 @@
 struct trace_page_options {
   const char *file; /* what the recording is called */
   uint64_t events;  /* at most: the rest, the latest of them, is left out and counted */
+  int64_t from, to; /* ns: what is there at some time between; to 0: until the end */
 };
 
 /* Whether it could be written, `to` knows. TNR_ENOMEM. */

@@ -22,7 +22,7 @@ static void add(struct maker *m, enum page_kind kind, int64_t start, int64_t end
                 const char *name) {
   int64_t from = start > 0 ? start : 0;
   uint32_t number;
-  if (m->no_memory || end < 0 || start == TRACE_NEVER)
+  if (m->no_memory || start == TRACE_NEVER || end < m->events->from || start > m->events->until)
     return;
   struct page_event *event = ROWS_ADD(&m->events->rows);
   if (!event || !strings_put(&m->events->names, name, strlen(name), &number)) {
@@ -188,10 +188,15 @@ static void count_lanes(struct page_events *events) {
 
 tnr_status page_events_make(const struct trace_recording *recording,
                             const struct trace_hosts *hosts, const struct trace_links *links,
-                            uint64_t most, struct page_events *out, tnr_fault *fault) {
+                            const struct trace_page_options *options, struct page_events *out,
+                            tnr_fault *fault) {
   struct maker m = {.recording = recording, .links = links, .events = out};
   uint32_t *order = trace_lanes_order(recording);
-  *out = (struct page_events){.until = recording->last};
+  int64_t last = recording->last, from = options->from, to = options->to;
+  *out = (struct page_events){.from = from < 0      ? 0
+                                      : from < last ? from
+                                                    : last,
+                              .until = to > 0 && to < last ? to : last};
   out->busy = calloc(recording->file.devices + 1, sizeof *out->busy);
   out->lane_of = calloc(recording->lanes.count + 1, sizeof *out->lane_of);
   m.no_memory = !order || !out->busy || !out->lane_of;
@@ -203,7 +208,7 @@ tnr_status page_events_make(const struct trace_recording *recording,
     page_events_finish(out);
     return status;
   }
-  leave_out(out, most);
+  leave_out(out, options->events);
   if (out->rows.count > 1)
     qsort(out->rows.at, out->rows.count, sizeof *out->rows.at, compare_events);
   nest(out);

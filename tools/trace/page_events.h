@@ -4,6 +4,7 @@
 
 #include "hosts.h"
 #include "links.h"
+#include "page_data.h"
 
 enum page_kind {
   PAGE_EXECUTE = 0,
@@ -41,14 +42,17 @@ struct page_events {
   struct strings names;
   uint32_t *lane_of; /* [lanes of the recording]: which of `lanes` it is */
   int64_t *busy;     /* [file.devices] ns */
-  int64_t until;     /* the last moment of which there are events */
+  int64_t from;      /* the first moment, and the last, of which there are events */
+  int64_t until;
   uint64_t left_out;
 };
 
-/* At most `most` events: the latest are left out. 40 bytes an event. */
+/* Those between options' times, and at most as many as it says: the latest are left out. 40 bytes
+ * an event. */
 tnr_status page_events_make(const struct trace_recording *recording,
                             const struct trace_hosts *hosts, const struct trace_links *links,
-                            uint64_t most, struct page_events *out, tnr_fault *fault) TNR_MUST_USE;
+                            const struct trace_page_options *options, struct page_events *out,
+                            tnr_fault *fault) TNR_MUST_USE;
 void page_events_finish(struct page_events *events);
 
 #endif

@@ -9,7 +9,8 @@ tnr_status page_choose_ops(struct page *p, tnr_fault *fault) {
     return tnr_fail(fault, TNR_ENOMEM, "out of memory for the page's ops");
   for (uint32_t i = 0; i < count; i++) {
     const struct trace_op *op = &recording->ops.at[i];
-    bool in = op->submitted <= p->events.until; /* also when that is not known */
+    bool in = op->submitted <= p->events.until && /* also when that is not known */
+              (op->completed == TRACE_NEVER || op->completed >= p->events.from);
     p->rows[i] = in ? (uint32_t)p->op_count : TRACE_NONE;
     if (in)
       p->ops[p->op_count++] = i;

@@ -22,6 +22,12 @@ struct page {
   uint32_t *ops;  /* [op_count]: those that the page has */
   size_t op_count;
   struct {
+    unsigned char *at;
+    size_t count, room;
+  } column; /* that is being written */
+  const char *column_key;
+  int64_t column_last;
+  struct {
     int64_t *at;
     size_t count, room;
   } times; /* of the counter that is being written */
@@ -45,18 +51,10 @@ static inline int64_t page_row(const struct page *p, uint32_t op) {
   return op == TRACE_NONE ? -1 : page_index(p->rows[op]);
 }
 
-static inline void page_put(struct page *p, int64_t value) {
-  json_put_integer(&p->json, NULL, value);
-}
-
-static inline void page_begin_column(struct page *p, const char *key) {
-  json_put_line(&p->json);
-  json_put_open(&p->json, key, '[');
-}
-
-static inline void page_end_column(struct page *p) {
-  json_put_close(&p->json, ']');
-}
+/* One column at a time, of values that are written piece by piece. */
+void page_begin_column(struct page *p, const char *key);
+void page_put(struct page *p, int64_t value);
+void page_end_column(struct page *p);
 
 /* Chooses the ops that are there before the page's end. */
 tnr_status page_choose_ops(struct page *p, tnr_fault *fault) TNR_MUST_USE;

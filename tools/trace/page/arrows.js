@@ -1,6 +1,7 @@
 /* Arrows from op to dependent, and along the critical path. */
 
 const MOST_ARROWS = 600;
+const NEIGHBOURS = 12; /* px between ops of a lane that are too near for a curve */
 const MOST_LINKS = 3000; /* of the path in view */
 
 class Arrows {
@@ -83,6 +84,8 @@ class Arrows {
     if ((x0 < 0 && x1 < 0) || (x0 > this.view.width && x1 > this.view.width))
       return;
     const y0 = this.#middle(source.row, scrollTop), y1 = this.#middle(target.row, scrollTop);
+    if (y0 === y1 && x1 - x0 < NEIGHBOURS)
+      return drawHop(context, x0, x1, y0, colour, width);
     drawArrow(context, x0, y0, x1, y1, colour, width);
   }
 
@@ -90,6 +93,22 @@ class Arrows {
   #clamp(x) {
     return Math.max(-3000, Math.min(this.view.width + 3000, x));
   }
+}
+
+/* From the end of one into the beginning of the next, right behind it. */
+function drawHop(context, x0, x1, y, colour, width) {
+  context.strokeStyle = context.fillStyle = colour;
+  context.lineWidth = width;
+  context.beginPath();
+  context.moveTo(x0 - 6, y);
+  context.lineTo(x1 + 1, y);
+  context.stroke();
+  context.beginPath();
+  context.arc(x0 - 6, y, 2, 0, 2 * Math.PI);
+  context.moveTo(x1 + 7, y);
+  context.lineTo(x1, y - 3.5);
+  context.lineTo(x1, y + 3.5);
+  context.fill();
 }
 
 function drawArrow(context, x0, y0, x1, y1, colour, width) {

@@ -3,7 +3,7 @@
 class CounterRow extends Row {
   constructor(height, counter) {
     super("counter", height, new Int32Array(0), () => 0, () => 0);
-    this.time = new Float64Array(counter.time);
+    this.time = column(Float64Array, counter.time);
     this.value = new Float64Array(counter.value);
     this.unit = counter.unit;
     this.peaks = peaksOf(this.value);

@@ -26,9 +26,11 @@ function isPressed(button) {
   return button.getAttribute("aria-pressed") === "true";
 }
 
+const OPAQUE = { alpha: false };
+
 /* Gives the canvas the size that it has on the page, in the screen's own pixels. Its context then
- * counts in CSS pixels. */
-function fitCanvas(canvas, width, height) {
+ * counts in CSS pixels. `kind`: as getContext takes it. */
+function fitCanvas(canvas, width, height, kind = undefined) {
   const ratio = window.devicePixelRatio || 1;
   const w = Math.max(1, Math.round(width * ratio)), h = Math.max(1, Math.round(height * ratio));
   if (canvas.width !== w || canvas.height !== h) {
@@ -37,7 +39,7 @@ function fitCanvas(canvas, width, height) {
     canvas.style.width = `${width}px`;
     canvas.style.height = `${height}px`;
   }
-  const context = canvas.getContext("2d");
+  const context = canvas.getContext("2d", kind);
   context.setTransform(ratio, 0, 0, ratio, 0, 0);
   return context;
 }

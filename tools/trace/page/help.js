@@ -14,7 +14,7 @@ const KEYS = [
 ];
 
 const READING = [
-  "Lanes of threads show what each thread did; small marks are ops that it submitted, resolved, launched or completed.",
+  "Lanes of threads show what each thread did; small marks are ops that it submitted, resolved, launched or completed, and other threads that it woke.",
   "A device's lane says how busy it was, and below, why it was not. Its workers' lanes show every op: pale while its outputs are created, full while it executes. Brackets above are the composites around the ops.",
   "A line along the foot of an op means: it is on the critical path, which the first lane tells from begin to end.",
   "Where many ops fall onto one pixel, their density shows as depth of colour.",

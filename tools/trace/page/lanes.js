@@ -58,11 +58,19 @@ class Lanes {
     return numbersFrom(lane.first, lane.count);
   }
 
-  /* Sleep is what is left blank. */
   #isBar(event) {
-    const { kind, name } = this.recording.events;
-    return kind[event] !== SUBMIT && kind[event] !== WAKE &&
-      (kind[event] !== REST || this.recording.names[name[event]] !== "sleeps");
+    const { kind } = this.recording.events;
+    return kind[event] !== SUBMIT && kind[event] !== WAKE;
+  }
+
+  /* A row of the moments of that kind; none where there are none. */
+  #marks(events, kind, caption) {
+    const marks = events.filter((i) => this.recording.events.kind[i] === kind);
+    if (!marks.length)
+      return [];
+    const row = new EventRow("mark", 8, marks, this.recording);
+    row.caption = caption;
+    return [row];
   }
 
   /* Rows of bars, one a depth. */
@@ -84,11 +92,9 @@ class Lanes {
   }
 
   #application(lane) {
-    const { kind } = this.recording.events, events = this.#events(lane), marks = events.filter((i) => kind[i] === SUBMIT);
-    const row = new EventRow("mark", 8, marks, this.recording);
-    row.caption = "submits";
+    const events = this.#events(lane);
     return new Lane("application", lane.name || "thread", thread(lane),
-                    [row, ...this.#nested(events, 18)]);
+                    [...this.#marks(events, SUBMIT, "submits"), ...this.#marks(events, WAKE, "wakes"), ...this.#nested(events, 18)]);
   }
 
   #dispatcher(lane) {
@@ -100,7 +106,8 @@ class Lanes {
       this.completes = row; /* the last one */
       return row;
     });
-    return new Lane("dispatcher", lane.name || "dispatcher", thread(lane), [...marks, ...this.#nested(bars, 18)]);
+    return new Lane("dispatcher", lane.name || "dispatcher", thread(lane),
+                    [...marks, ...this.#marks(bars, WAKE, "wakes"), ...this.#nested(bars, 18)]);
   }
 
   /* Every device, and below it its workers. */
@@ -119,16 +126,17 @@ class Lanes {
   #device(lane, workers) {
     const { kind } = this.recording.events, events = this.#events(lane), gaps = events.filter((i) => kind[i] === GAP);
     const busy = new BusyRow(24, events.filter((i) => kind[i] !== GAP), workers, this.recording);
-    const share = busy.busy(0, this.recording.duration);
+    const share = busy.busy(this.recording.begin, this.recording.end);
     const name = this.recording.deviceName(lane.device);
     return new Lane("device", name, `device, ${formatShare(share, 1)} busy`,
                     [busy, ...(gaps.length ? [new EventRow("bar", 13, gaps, this.recording)] : [])]);
   }
 
   #worker(lane) {
-    const events = this.#events(lane).filter((i) => this.#isBar(i));
+    const all = this.#events(lane), events = all.filter((i) => this.#isBar(i));
     const row = new EventRow("bar", 22, events, this.recording);
-    return new Lane("worker", lane.name || "worker", thread(lane, "worker"), [...this.#brackets(events), row]);
+    return new Lane("worker", lane.name || "worker", thread(lane, "worker"),
+                    [...this.#marks(all, WAKE, "wakes"), ...this.#brackets(events), row]);
   }
 
   /* Outermost composites first; at most three rows of them. */
@@ -149,8 +157,9 @@ class Lanes {
   }
 
   #counters() {
-    return this.recording.counters.filter((counter) => counter.time.length).map((counter) => {
-      const row = new CounterRow(34, counter), ofPlace = counter.device >= 0 || counter.unit === "bytes";
+    const rows = this.recording.counters.map((counter) => [counter, new CounterRow(34, counter)]);
+    return rows.filter(([, row]) => row.highest > 0).map(([counter, row]) => {
+      const ofPlace = counter.device >= 0 || counter.unit === "bytes";
       const place = ofPlace ? this.recording.deviceName(counter.device) : "";
       const lane = new Lane("counter", counter.name, place, [row]);
       lane.row = row;

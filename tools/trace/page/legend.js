@@ -17,7 +17,7 @@ class Legend {
                   [TIMED_OUT, palette.patterns.timedOut, "is:timed-out"]].filter(([outcome]) => outcomes[outcome])
       .map(([outcome, fill, term]) => this.#entry(fill, OUTCOMES[outcome], term, trimmed(outcomes[outcome], 0)));
     byId("legend").replaceChildren(...ops, ...others, make("i", {}), ...ends,
-      this.#sign(palette.patterns.wait, "waits"), this.#sign(palette.callback, "callback"),
+      this.#sign(palette.patterns.wait, "waits"), this.#sign(palette.edge, "sleeps"), this.#sign(palette.callback, "callback"),
       this.#sign(palette.critical, "critical path", "foot"));
   }
 

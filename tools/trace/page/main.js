@@ -6,7 +6,7 @@ class Timeline {
     this.recording = recording;
     this.statistics = new Statistics(recording);
     this.lanes = new Lanes(recording);
-    this.view = new View(recording.duration);
+    this.view = new View(recording.begin, recording.end);
     this.palette = new Palette(recording, this.statistics);
     this.selection = new Selection(recording, this.lanes);
     this.arrows = new Arrows(recording, this.lanes, this.view, this.palette);
@@ -87,8 +87,8 @@ class Timeline {
 
   draw() {
     const { scrollTop } = byId("scroll"), { view, height } = this;
-    this.painter.paint(fitCanvas(byId("base"), view.width, height), scrollTop, height);
-    this.overlay.paint(fitCanvas(byId("overlay"), view.width, height), scrollTop, height);
+    this.painter.paint(fitCanvas(byId("base"), view.width, height, OPAQUE), scrollTop, height);
+    this.overlay.show(byId("overlay"), scrollTop, height);
     this.ruler.paint(this.overlay.x);
     this.minimap.paint();
   }
@@ -216,7 +216,7 @@ class Timeline {
 }
 
 /* What must be said before anything is looked at. */
-function bannersOf({ about, count, events }) {
+function bannersOf({ about, count, events, begin, end, duration }) {
   const banners = [];
   if (about.lost > 0)
     banners.push(["bad", `${plural(about.lost, "record")} were lost: the disk was too slow, or the rings too small. Ops may lack moments, or be missing.`]);
@@ -224,11 +224,20 @@ function bannersOf({ about, count, events }) {
     banners.push(["bad", `${plural(about.strangers, "record")} of threads beyond the recorder's limit are not in it.`]);
   if (!about.whole)
     banners.push(["warn", "The recording has no end: its program ended, or the file was cut off. What is here is right."]);
+  const parts = [formatMoment(begin, duration / 1000), formatMoment(end, duration / 1000), formatDuration(about.length)];
   if (about.left_out > 0)
-    banners.push(["warn", `${plural(about.left_out, "event")} were left out to keep this page small; the recording has them.`]);
+    banners.push(["warn", `Showing the first ${trimmed(events.start.length, 0)} of ${plural(events.start.length + about.left_out, "event")}: ${parts[0]} to ${parts[1]} ` +
+                          `of ${parts[2]}. For the rest, write a page of it: tenor trace html --from ${option(end)} ${about.file ?? ""}`.trim()]);
+  else if (begin > 0 || end < about.length)
+    banners.push(["note", `Showing ${parts[0]} to ${parts[1]} of ${parts[2]}.`]);
   if (about.flight && count + events.start.length > 0)
     banners.push(["note", "A flight recording: only the last moments before it was written."]);
   return banners.map(([kind, text]) => make("p", { class: kind }, text));
+}
+
+/* A time as an option takes it. */
+function option(ns) {
+  return `${Math.floor(ns / 1000) / 1000}ms`;
 }
 
 function introduce(recording) {

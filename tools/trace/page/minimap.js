@@ -22,7 +22,7 @@ class Minimap {
 
   /* A view of its own: all of the time. */
   get #all() {
-    const all = new View(this.recording.duration);
+    const all = new View(this.recording.begin, this.recording.end);
     all.width = this.view.width;
     all.show(...all.whole, false);
     return all;

@@ -10,7 +10,19 @@ class Overlay {
     this.path = false;  /* with the links of the critical path */
   }
 
-  paint(context, scrollTop, height) {
+  /* A canvas that is empty costs nothing where it is hidden; the pointer's line is no part of it. */
+  show(canvas, scrollTop, height) {
+    const empty = !this.arrows.all && !this.path && !this.marked && !this.hover && this.selection.op < 0;
+    const line = byId("pointer");
+    line.hidden = this.x < 0;
+    line.style.transform = `translateX(${Math.round(this.x)}px)`;
+    if (empty && canvas.hidden)
+      return;
+    this.#paint(fitCanvas(canvas, this.view.width, height), scrollTop, height);
+    canvas.hidden = empty;
+  }
+
+  #paint(context, scrollTop, height) {
     const { view, palette, selection } = this;
     context.clearRect(0, 0, view.width, height);
     if (this.arrows.all)
@@ -23,10 +35,6 @@ class Overlay {
       this.#outline(context, this.hover, scrollTop, palette.ink, 1);
     if (selection.op >= 0)
       this.#selected(context, scrollTop);
-    if (this.x >= 0) {
-      context.fillStyle = palette.faint;
-      context.fillRect(Math.round(this.x), 0, 1, height);
-    }
   }
 
   /* Without the pointer. */

@@ -140,6 +140,11 @@ function drawCounter(context, row, view, palette, top) {
   context.font = SMALL_FONT;
   context.textBaseline = "top";
   context.textAlign = "right";
+  const width = widthOf(context, row.fullText);
+  context.fillStyle = palette.paper;
+  context.globalAlpha = 0.75;
+  context.fillRect(view.width - width - 9, top, width + 6, 12);
+  context.globalAlpha = 1;
   context.fillStyle = palette.faint;
   context.fillText(row.fullText, view.width - 6, top + 1);
 }

@@ -33,7 +33,7 @@ class Panel {
   }
 
   #op(op) {
-    return [this.#head(op), this.#fault(op), this.#journey(op), this.#facts(op), this.#compared(op),
+    return [this.#head(op), this.#fault(op), this.#journey(op), this.#waited(op), this.#facts(op), this.#compared(op),
             this.#list("Inputs", [...this.recording.inputsOf(op)], op), this.#list("Dependents", [...this.recording.dependentsOf(op)], op),
             this.#list("Ops in it", [...this.recording.childrenOf(op)], op)].filter(Boolean);
   }
@@ -77,6 +77,16 @@ class Panel {
         style: `left:${(100 * (time - since - first)) / whole}%;width:${Math.max(0.8, (100 * since) / whole)}%` }) : null)));
     return make("section", {}, make("h3", {}, "Journey", make("span", { class: "note" }, formatDuration(whole))),
                 make("table", { class: "journey" }, rows));
+  }
+
+  /* The input that came last before it began, and what lay between. */
+  #waited(op) {
+    const { ops } = this.recording, input = ops.waited_for[op] ?? -1;
+    if (input < 0 || ops.ended[input] <= ops.submitted[op])
+      return null;
+    const since = ops.began[op] - ops.ended[input];
+    return make("section", {}, make("h3", {}, "Waited for", make("span", { class: "note" }, formatDuration(ops.ended[input] - ops.submitted[op]))),
+                make("ul", { class: "ops" }, make("li", {}, this.link(input, `began ${formatDuration(since)} after it`))));
   }
 
   #facts(op) {

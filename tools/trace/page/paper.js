@@ -20,7 +20,7 @@ class Paper {
     const canvas = this.#picture();
     byId("print").replaceChildren(
       make("h1", {}, document.title), make("p", {}, byId("facts").textContent),
-      make("p", {}, `Shown: ${formatMoment(Math.max(0, view.begin), view.nsPerPx)} to ${formatMoment(Math.min(view.duration, view.end), view.nsPerPx)}`),
+      make("p", {}, `Shown: ${formatMoment(Math.max(view.first, view.begin), view.nsPerPx)} to ${formatMoment(Math.min(view.last, view.end), view.nsPerPx)}`),
       canvas);
   }
 

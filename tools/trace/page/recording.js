@@ -18,7 +18,7 @@ const INDICES = ["number", "kind", "name", "parent", "site", "plan", "error", "g
 
 class Recording {
   constructor(data) {
-    this.about = { program: "", duration: 0, whole: true, lost: 0, left_out: 0, strangers: 0, ...data.recording };
+    this.about = { program: "", begin: 0, duration: 0, length: 0, whole: true, lost: 0, left_out: 0, strangers: 0, ...data.recording };
     for (const list of ["devices", "lanes", "names", "statuses", "sites", "plans", "errors", "counters"])
       this[list] = data[list] ?? [];
     this.ops = columnsOf(data.ops ?? {}, INDICES, [...TIMES, "bytes"]);
@@ -29,7 +29,8 @@ class Recording {
                   ...columnsOf(path, ["op", "lane", "what"], ["start", "duration"]) };
     this.count = this.ops.number.length;
     this.outcome = this.#outcomes();
-    this.duration = this.#end();
+    this.begin = this.about.begin; /* the page shows begin … end of the recording */
+    this.end = this.#end();
     this.onPath = this.#onPath();
     [this.childrenAt, this.children] = grouped(this.ops.parent, this.count);
   }
@@ -48,7 +49,7 @@ class Recording {
     const { start, duration } = this.events;
     for (let i = 0; i < start.length; i++)
       end = Math.max(end, start[i] + duration[i]);
-    return Math.max(end, 1);
+    return Math.max(end, this.begin + 1);
   }
 
   #onPath() {
@@ -57,6 +58,11 @@ class Recording {
       if (op >= 0)
         on[op] = 1;
     return on;
+  }
+
+  /* How long is what is shown. */
+  get duration() {
+    return this.end - this.begin;
   }
 
   nameOf(op) {
@@ -110,7 +116,7 @@ class Recording {
       begin = Math.min(begin, extent.begin);
       end = Math.max(end, extent.end);
     }
-    return Number.isFinite(begin) ? { begin, end } : { begin: 0, end: this.duration };
+    return Number.isFinite(begin) ? { begin, end } : { begin: this.begin, end: this.end };
   }
 
   /* What somebody would call it. */
@@ -122,10 +128,40 @@ class Recording {
 function columnsOf(table, indices, times) {
   const columns = {};
   for (const key of indices)
-    columns[key] = new Int32Array(table[key] ?? []);
+    columns[key] = column(Int32Array, table[key]);
   for (const key of times)
-    columns[key] = new Float64Array(table[key] ?? []);
+    columns[key] = column(Float64Array, table[key]);
   return columns;
+}
+
+/* Numbers from a list; or from a string: what each is more than the one before it, with its sign in
+ * the lowest bit, in groups of 7 bits, the low ones first, each but the last with 128 added; these
+ * bytes in base64. */
+function column(Type, values = []) {
+  return typeof values === "string" ? unpacked(Type, bytesOf(values)) : new Type(values);
+}
+
+function bytesOf(text) {
+  if (Uint8Array.fromBase64)
+    return Uint8Array.fromBase64(text);
+  const letters = atob(text), bytes = new Uint8Array(letters.length);
+  for (let i = 0; i < bytes.length; i++)
+    bytes[i] = letters.charCodeAt(i);
+  return bytes;
+}
+
+function unpacked(Type, bytes) {
+  let count = 0;
+  for (let i = 0; i < bytes.length; i++)
+    count += bytes[i] < 128 ? 1 : 0;
+  const numbers = new Type(count);
+  for (let i = 0, at = 0, last = 0; i < count; i++) {
+    let value = 0, byte = 128;
+    for (let scale = 1; byte > 127; scale *= 128) /* beyond 32 bits, where shifts end */
+      value += ((byte = bytes[at++]) & 127) * scale;
+    numbers[i] = last += value % 2 ? -(value + 1) / 2 : value / 2;
+  }
+  return numbers;
 }
 
 /* Each number replaced by that in its place of the table; -1 where it has none. */

@@ -57,7 +57,7 @@ class EventRow extends Row {
     const op = this.events.op[i];
     switch (this.recording.events.kind[i]) {
     case WAIT: return palette.patterns.wait;
-    case REST: return palette.patterns.rest;
+    case REST: return this.name(i) === "sleeps" ? palette.edge : palette.patterns.rest;
     case CALLBACK: return palette.callback;
     case SUBMIT:
     case WAKE: return palette.mark;
@@ -68,6 +68,8 @@ class EventRow extends Row {
 
   alpha(i) {
     const kind = this.kind(i);
+    if (kind === REST && this.name(i) === "sleeps")
+      return 0.4;
     return kind === CREATE || kind === BODY ? 0.5 : 1;
   }
 
@@ -75,7 +77,8 @@ class EventRow extends Row {
     const op = this.op(i), name = op >= 0 ? this.recording.nameOf(op) : this.name(i);
     switch (this.kind(i)) {
     case WAIT: return op >= 0 ? `waits for ${name}` : "waits";
-    case REST: return "looks for work";
+    case REST: return this.name(i) === "sleeps" ? "sleeps" : "looks for work";
+    case WAKE: return `wakes ${this.name(i)}`;
     case CALLBACK: return op >= 0 ? `callback of ${name}` : "callback";
     case CREATE: return `create ${name}`;
     case GAP: return this.name(i);

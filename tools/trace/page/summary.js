@@ -13,7 +13,7 @@ class Summary {
 
   #head() {
     const { recording, statistics } = this, { about } = recording, { start, duration } = recording.path;
-    const length = start.length ? start.at(-1) + duration.at(-1) - start[0] : 0;
+    const length = start.length ? Math.min(recording.end, start.at(-1) + duration.at(-1)) - Math.max(recording.begin, start[0]) : 0;
     const rate = (statistics.computed / recording.duration) * 1e9;
     return make("section", { class: "head" }, make("h2", {}, "Overview"),
                 make("dl", {}, fact("time", formatDuration(recording.duration)), fact("ops", trimmed(statistics.computed, 0)),
@@ -35,7 +35,7 @@ class Summary {
 
   #devices() {
     const { recording } = this, rows = this.panel.selection.lanes.list.filter((lane) => lane.kind === "device").map((lane) => {
-      const share = lane.rows[0].busy(0, recording.duration);
+      const share = lane.rows[0].busy(recording.begin, recording.end);
       return make("tr", {}, make("td", {}, lane.title), make("td", { class: "bar wide" }, make("i", { style: `left:0;width:${100 * share}%` })),
                   make("td", { class: "figure" }, formatShare(share, 1)));
     });

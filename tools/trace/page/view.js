@@ -1,12 +1,13 @@
-/* The part of the time that is shown, begin … end in ns, over `width` px. Movements glide, as far as
+/* The part of first … last that is shown, begin … end in ns, over `width` px. Movements glide, as far as
  * the reader's system allows. */
 
 const SHORTEST = 20; /* ns that a view shows at least */
 const GLIDE = 55;    /* ms in which a movement comes closer by the factor e */
 
 class View {
-  constructor(duration) {
-    this.duration = duration;
+  constructor(first, last) {
+    this.first = first;
+    this.last = last;
     this.width = 1;
     this.smooth = !matchMedia("(prefers-reduced-motion: reduce)").matches;
     [this.begin, this.end] = [this.wantedBegin, this.wantedEnd] = this.whole;
@@ -26,8 +27,8 @@ class View {
 
   /* All of it, with a little room at both ends. */
   get whole() {
-    const room = this.duration * 0.01;
-    return [-room, this.duration + room];
+    const room = (this.last - this.first) * 0.01;
+    return [this.first - room, this.last + room];
   }
 
   #within(begin, end) {
