@@ -1,3 +1,5 @@
+#include <stdlib.h>
+
 #include "counters.h"
 
 #include "export.h"
@@ -5,8 +7,8 @@
 #include "json.h"
 #include "lanes.h"
 #include "links.h"
+#include "spill.h"
 #include "walk.h"
-#include <stdlib.h>
 
 enum { THREADS = 1, DEVICES = 2 }; /* processes, as the form calls them */
 
@@ -268,7 +270,7 @@ static void put_lane(struct chrome *c, uint32_t lane) {
 static tnr_status put_threads(struct chrome *c, tnr_fault *fault) {
   uint32_t *order = trace_lanes_order(c->recording);
   if (!order)
-    return tnr_fail(fault, TNR_ENOMEM, "out of memory for the threads");
+    return spill_fail(fault, "the threads");
   put_meta(c, "process_name", THREADS, 0,
            c->recording->file.program[0] ? c->recording->file.program : "tenor");
   for (uint32_t i = 0; i < c->recording->lanes.count; i++) {
@@ -303,9 +305,9 @@ static void put_composite(struct chrome *c, const char *phase, uint32_t index, i
 static tnr_status put_composites(struct chrome *c, tnr_fault *fault) {
   enum { DEPTH_MAX = 64 };
   const struct trace_recording *recording = c->recording;
-  int64_t *ends = malloc((recording->ops.count + 1) * sizeof *ends);
+  int64_t *ends = spill_resize(NULL, (recording->ops.count + 1) * sizeof *ends);
   if (!ends)
-    return tnr_fail(fault, TNR_ENOMEM, "out of memory for the composites");
+    return spill_fail(fault, "the composites");
   for (size_t i = 0; i < recording->ops.count; i++)
     ends[i] = recording->ops.at[i].submitted;
   for (size_t i = 0; i < recording->ops.count; i++) {
@@ -323,7 +325,7 @@ static tnr_status put_composites(struct chrome *c, tnr_fault *fault) {
     put_composite(c, "b", i, op->submitted);
     put_composite(c, "e", i, ends[i]);
   }
-  free(ends);
+  spill_free(ends);
   return TNR_OK;
 }
 

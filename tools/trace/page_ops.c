@@ -3,10 +3,10 @@
 tnr_status page_choose_ops(struct page *p, tnr_fault *fault) {
   const struct trace_recording *recording = p->recording;
   size_t count = recording->ops.count;
-  p->rows = malloc((count + 1) * sizeof *p->rows);
-  p->ops = malloc((count + 1) * sizeof *p->ops);
+  p->rows = spill_resize(NULL, (count + 1) * sizeof *p->rows);
+  p->ops = spill_resize(NULL, (count + 1) * sizeof *p->ops);
   if (!p->rows || !p->ops)
-    return tnr_fail(fault, TNR_ENOMEM, "out of memory for the page's ops");
+    return spill_fail(fault, "the page's ops");
   for (uint32_t i = 0; i < count; i++) {
     const struct trace_op *op = &recording->ops.at[i];
     bool in = op->submitted <= p->events.until; /* also when that is not known */
@@ -98,7 +98,7 @@ static int64_t name_of(struct page *p, uint32_t string) {
   uint32_t number;
   if (strings_put(&p->events.names, text, strlen(text), &number))
     return number;
-  p->no_memory = true;
+  p->no_room = true;
   return -1;
 }
 

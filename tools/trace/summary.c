@@ -3,8 +3,8 @@
 #include "rows.h"
 #include "walk.h"
 
-static tnr_status no_memory(tnr_fault *fault) {
-  return tnr_fail(fault, TNR_ENOMEM, "out of memory for a summary");
+static tnr_status no_room(tnr_fault *fault) {
+  return spill_fail(fault, "a summary");
 }
 
 static void add(int64_t *sum, int64_t time) {
@@ -18,7 +18,8 @@ struct timed {
   int64_t took;
 };
 
-static int compare_timed(const void *left, const void *right) {
+static int compare_timed(const void *left, const void *right, void *user) {
+  (void)user;
   const struct timed *a = left, *b = right;
   if (a->name != b->name)
     return a->name < b->name ? -1 : 1;
@@ -38,8 +39,6 @@ static size_t time_runs(const struct trace_recording *recording, struct timed *o
       out[count++] = (struct timed){trace_run_name(recording, run), i,
                                     trace_run_end(recording, run) - run->began};
   }
-  if (count > 1)
-    qsort(out, count, sizeof *out, compare_timed);
   return count;
 }
 
@@ -53,7 +52,7 @@ static tnr_status sum_name(const struct trace_recording *recording, const struct
                            size_t count, struct trace_summary *out, tnr_fault *fault) {
   struct trace_op_row *row = ROWS_ADD(&out->ops);
   if (!row)
-    return no_memory(fault);
+    return no_room(fault);
   row->name = timed[0].name;
   row->runs = count;
   row->p50 = percentile(timed, count, 50);
@@ -72,17 +71,19 @@ static tnr_status sum_name(const struct trace_recording *recording, const struct
 
 static tnr_status sum_ops(const struct trace_recording *recording, struct trace_summary *out,
                           tnr_fault *fault) {
-  struct timed *timed = malloc((recording->runs.count + 1) * sizeof *timed);
+  struct timed *timed = spill_resize(NULL, (recording->runs.count + 1) * sizeof *timed);
   if (!timed)
-    return no_memory(fault);
+    return no_room(fault);
   tnr_status status = TNR_OK;
   size_t count = time_runs(recording, timed);
+  if (!rows_sort(timed, count, sizeof *timed, compare_timed, NULL))
+    status = no_room(fault);
   for (size_t from = 0, to; status == TNR_OK && from < count; from = to) {
     for (to = from; to < count && timed[to].name == timed[from].name; to++) {
     }
     status = sum_name(recording, timed + from, to - from, out, fault);
   }
-  free(timed);
+  spill_free(timed);
   if (out->ops.count > 1)
     qsort(out->ops.at, out->ops.count, sizeof *out->ops.at, compare_totals);
   return status;
@@ -116,7 +117,7 @@ static tnr_status sum_devices(const struct trace_recording *recording,
   tnr_status status = TNR_OK;
   out->devices = calloc(recording->file.devices + 1, sizeof *out->devices);
   if (!out->devices)
-    return no_memory(fault);
+    return no_room(fault);
   for (uint32_t i = 0; status == TNR_OK && i < recording->file.devices; i++)
     status =
         trace_gaps(recording, hosts, i, sum_gap, &out->devices[i], &out->devices[i].busy, fault);
@@ -173,7 +174,7 @@ static tnr_status sum_threads(const struct trace_recording *recording, struct tr
   out->threads = calloc(lanes + 1, sizeof *out->threads);
   if (!out->threads || !first) {
     free(first);
-    return no_memory(fault);
+    return no_room(fault);
   }
   for (uint32_t i = 0; i < lanes; i++)
     out->threads[i] = (struct trace_thread_row){
@@ -247,7 +248,7 @@ static tnr_status sum_hidden(const struct trace_recording *recording, struct tra
   size_t count = 0;
   struct waits *waits = malloc((recording->lanes.count + 1) * sizeof *waits);
   if (!waits)
-    return no_memory(fault);
+    return no_room(fault);
   for (uint32_t i = 0; i < recording->lanes.count; i++) {
     const struct trace_lane *lane = &recording->lanes.at[i];
     if (lane->kind == TNR_TRACE_APPLICATION && lane->submits > 0)
@@ -282,7 +283,7 @@ tnr_status trace_summary_make(const struct trace_recording *recording,
 }
 
 void trace_summary_finish(struct trace_summary *summary) {
-  free(summary->ops.at);
+  spill_free(summary->ops.at);
   free(summary->devices);
   free(summary->threads);
   *summary = (struct trace_summary){0};
