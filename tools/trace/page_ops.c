@@ -172,13 +172,13 @@ static void put_lists(struct page *p, bool inputs) {
     for (size_t i = 0; i < p->op_count; i++) {
       const struct trace_op *op = &recording->ops.at[p->ops[i]];
       const uint32_t *ends = &p->links.dependents_at[p->ops[i]];
-      const uint32_t *list =
-          inputs ? recording->inputs.at + op->inputs : p->links.dependents + ends[0];
+      const uint32_t *list = inputs ? recording->inputs.at : p->links.dependents;
+      uint32_t first = inputs ? op->inputs : ends[0];
       uint32_t count = inputs ? op->input_count : ends[1] - ends[0];
       if (!pass)
         page_put(p, at);
       for (uint32_t k = 0; k < count; k++) {
-        int64_t row = page_row(p, list[k]);
+        int64_t row = page_row(p, list[first + k]);
         at += row >= 0;
         if (pass && row >= 0)
           page_put(p, row);

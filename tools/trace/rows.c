@@ -21,10 +21,10 @@ static void merge(const struct sorting *s, char *at, size_t first, size_t count)
 
 /* Most of a recording is in order already. */
 static void sort(const struct sorting *s, char *at, size_t count) {
-  size_t first = count / 2;
-  char *middle = at + first * s->bytes;
   if (count < 2)
     return;
+  size_t first = count / 2;
+  char *middle = at + first * s->bytes;
   sort(s, at, first);
   sort(s, middle, count - first);
   if (s->compare(middle - s->bytes, middle, s->user) > 0)
