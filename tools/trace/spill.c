@@ -172,9 +172,12 @@ static struct block *move_to_file(struct block *old, size_t bytes) {
 }
 
 static struct block *resize(struct block *old, size_t bytes) {
-  if (old && old->file)
-    return resize_file(old->file, bytes);
-  return bytes < SPILL_FROM ? resize_heap(old, bytes) : move_to_file(old, bytes);
+  if (bytes < SPILL_FROM)
+    return resize_heap(old, bytes);
+  sigset_t before = hold_signal();
+  struct block *block = old && old->file ? resize_file(old->file, bytes) : move_to_file(old, bytes);
+  restore_signal(before);
+  return block;
 }
 
 void *spill_resize(void *at, size_t bytes) {
@@ -183,19 +186,18 @@ void *spill_resize(void *at, size_t bytes) {
     errno = ENOMEM;
     return NULL;
   }
-  sigset_t before = hold_signal();
   struct block *block = resize(old, bytes + sizeof *old);
-  restore_signal(before);
   return block ? block + 1 : NULL;
 }
 
 void spill_free(void *at) {
   struct block *block = at ? (struct block *)at - 1 : NULL;
-  sigset_t before = hold_signal();
-  if (block && block->file)
-    destroy_file(block->file);
-  else
+  if (!block || !block->file) {
     free(block);
+    return;
+  }
+  sigset_t before = hold_signal();
+  destroy_file(block->file);
   restore_signal(before);
 }
 
