@@ -11,7 +11,7 @@
 #include "check.h"
 #include "tape_fixture.h"
 
-enum { EVENTS_AN_OP = 5, EVENTS = 250000, OPS_A_CHUNK = 20000, KIB = 1024 };
+enum { EVENTS_AN_OP = 5, EVENTS = 200000, OPS_A_CHUNK = 20000, KIB = 1024 };
 
 /* Of which the tables of so many events would need five times as much. */
 enum { OWN_KIB = 4 * KIB, RESIDENT_KIB = 256 * KIB };
