@@ -104,6 +104,15 @@ static void note_peak(tnr_pool *pool, int64_t coming_bytes) {
     pool->peak_bytes = live;
 }
 
+/* With the lock held: a look at all caches costs as much as a small op, so there is one only when
+ * more large blocks are in use than ever. */
+static void note_large(tnr_pool *pool, size_t bytes) {
+  if (pool->large_live_bytes + bytes <= pool->large_peak_bytes)
+    return;
+  pool->large_peak_bytes = pool->large_live_bytes + bytes;
+  note_peak(pool, (int64_t)bytes);
+}
+
 /* With the lock held: the same for small blocks, where looking would cost more than carving. The
  * peak may miss a 64th of the pool. */
 static void note_carving(tnr_pool *pool, size_t bytes) {
@@ -251,7 +260,7 @@ static void *take_large(tnr_pool *pool, int bin) {
 static void *large_alloc(tnr_pool *pool, int bin) {
   size_t bytes = bin_bytes(bin);
   pthread_mutex_lock(&pool->lock);
-  note_peak(pool, (int64_t)bytes);
+  note_large(pool, bytes);
   void *taken = take_large(pool, bin);
   bool fresh = !taken;
   if (fresh) {

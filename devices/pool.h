@@ -78,13 +78,14 @@ typedef struct tnr_pool {
   struct tnr_large_block *large[TNR_POOL_LARGE_BINS]; /* guarded by lock: free large blocks */
   uint64_t large_free_bytes;                          /* guarded by lock */
   uint64_t large_live, large_live_bytes;              /* guarded by lock */
-  uint64_t large_allocations, large_fresh;            /* guarded by lock */
-  char *chunk, *chunk_end;                            /* guarded by lock: not carved yet */
-  size_t chunk_size;             /* guarded by lock: the next chunk's, in bytes */
-  struct tnr_pool_chunk *chunks; /* guarded by lock */
-  uint64_t reserved_bytes;       /* guarded by lock */
-  uint64_t carved_bytes;         /* guarded by lock: since the peak was looked at */
-  int64_t peak_bytes;            /* guarded by lock */
+  uint64_t large_peak_bytes;               /* guarded by lock: the most there ever were */
+  uint64_t large_allocations, large_fresh; /* guarded by lock */
+  char *chunk, *chunk_end;                 /* guarded by lock: not carved yet */
+  size_t chunk_size;                       /* guarded by lock: the next chunk's, in bytes */
+  struct tnr_pool_chunk *chunks;           /* guarded by lock */
+  uint64_t reserved_bytes;                 /* guarded by lock */
+  uint64_t carved_bytes;                   /* guarded by lock: since the peak was looked at */
+  int64_t peak_bytes;                      /* guarded by lock */
 
   /* Once closed: how many blocks are still out, and whom to tell when the last one returns. */
   _Alignas(64) atomic_bool closed; /* atomic; set under every shard's lock */
