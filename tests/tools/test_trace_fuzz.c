@@ -1,6 +1,7 @@
 /* Recordings with bits flipped, words replaced, parts left out or doubled, and plain garbage:
  * nothing of it may crash a reader or an analysis, or read what is not there. Under
- * AddressSanitizer that shows. TENOR_SEED=17 replays one seed. */
+ * AddressSanitizer that shows. TENOR_SEED=17 replays one seed. It needs no clang, and changes whole
+ * words and pieces; fuzz_trace.c lets libFuzzer search. */
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -27,39 +28,8 @@ static size_t below(size_t limit) {
   return limit ? (size_t)(number() % limit) : 0;
 }
 
-/* What there is of all types of records, brief and long. */
-static void make_image(void) {
-  const uint32_t one[] = {1};
-  struct tape_file file = tape_open(tape_path("image"), 2, 0);
-  tape_submit(
-      &file, TAPE_MAIN, 10,
-      &(struct tape_op){.number = 1, .name = "outer", .flags = TNR_TRACE_COMPOSITE, .group = "g"});
-  tape_submit(
-      &file, TAPE_MAIN, 20,
-      &(struct tape_op){
-          .number = 2, .name = "copy", .parent = 1, .inputs = one, .input_count = 1, .group = "g"});
-  tape_span(&file, TAPE_MAIN, TNR_TRACE_BODY, 12, 30, 1, 0);
-  tape_span(&file, TAPE_MAIN, TNR_TRACE_CREATE, 31, 40, 2, 0);
-  tape_span(&file, TAPE_MAIN, TNR_TRACE_WAIT, 40, 90, 2, TNR_TRACE_FOR_COMPLETE);
-  tape_wake(&file, TAPE_MAIN, 91, 0);
-  tape_resolve(&file, 30, 2, 0);
-  tape_held(&file, 31, 2, 0);
-  tape_launch(&file, 32, 2, 0);
-  tape_move(&file, 40, 2, 1, 0, 64);
-  tape_begin(&file, 35, 40, 2, 0);
-  tape_end(&file, 60, 2, 0);
-  tape_signal(&file, 60, 0);
-  tape_error(&file, 60, 2, TNR_EKERNEL, "no");
-  tape_complete(&file, 70, 2, TNR_EKERNEL);
-  tape_span(&file, TAPE_DISPATCHER, TNR_TRACE_CALLBACK, 71, 75, 2, 0);
-  tape_span(&file, TAPE_DISPATCHER, TNR_TRACE_REST, 75, 80, 0, TNR_TRACE_SLEPT);
-  for (unsigned counter = TNR_TRACE_MEMORY; counter <= TNR_TRACE_HANDLES; counter++)
-    tape_counter(&file, 80, counter, 0, 1000);
-  for (uint32_t i = 3; i < 20; i++)
-    tape_brief_op(&file, 200 * i, i, i - 1, i % 2, "relu");
-  tape_turn(&file, TAPE_MAIN);
-  tape_whole(&file, &(struct tape_op){.number = 30, .name = "last"}, 1, 8000, 8100, 8200);
-  tape_close(&file, 0, true);
+static void read_image(void) {
+  trace_fuzz_image(tape_path("image"));
   FILE *from = fopen(tape_path("image"), "rb");
   assert_non_null(from);
   image_size = fread(image, 1, sizeof image, from);
@@ -151,7 +121,7 @@ static void no_change_of_a_recording_does_harm(void **state) {
   const char *one = getenv("TENOR_SEED"), *until = getenv("TENOR_SECONDS");
   double end = seconds() + (until ? atof(until) : 2);
   uint64_t seed = one ? strtoull(one, NULL, 10) : 1, readable = 0, first = seed;
-  make_image();
+  read_image();
   memcpy(changed, image, image_size);
   assert_true(try(image_size));
   do {

@@ -8,4 +8,7 @@
  * be read. */
 bool trace_fuzz_file(const char *path);
 
+/* Writes a recording that has all types of records, brief and long. */
+void trace_fuzz_image(const char *path);
+
 #endif

@@ -35,7 +35,10 @@ static int usage(FILE *to) {
   for (int i = 0; i < SUBCOMMANDS; i++)
     fprintf(to, "  %-15s%s\n", subcommands[i].name, subcommands[i].what);
   fputs("\n'tenor trace COMMAND --help' says more. A program is recorded, too, when it is\n"
-        "started with TENOR_TRACE=FILE in its environment, or calls tnr_trace_start.\n",
+        "started with TENOR_TRACE=FILE in its environment, or calls tnr_trace_start.\n\n"
+        "A recording may be larger than memory: whatever its size, a command takes a few\n"
+        "MiB of its own. Its tables, up to 120 bytes an event, are in unnamed files in\n"
+        "$TMPDIR (default: /var/tmp), of which it keeps at most 256 MiB resident.\n",
         to);
   return to == stdout ? 0 : COMMAND_MISUSED;
 }

@@ -188,14 +188,14 @@ static int compare(const struct side *sides, const struct trace_options *options
   struct changes ops = {0}, devices = {0}, steps = {0};
   int exit_status = 0;
   if (!find_changes(sides, &ops, &devices, &steps))
-    exit_status = command_fail("out of memory for the differences");
+    exit_status = command_fail("no room for the differences");
   else if (options->json)
     exit_status = print_json(sides, &ops, &devices, &steps);
   else
     print_text(options, sides, &ops, &devices, &steps);
-  free(ops.rows.at);
-  free(devices.rows.at);
-  free(steps.rows.at);
+  spill_free(ops.rows.at);
+  spill_free(devices.rows.at);
+  spill_free(steps.rows.at);
   return exit_status;
 }
 

@@ -16,9 +16,7 @@ static const char help[] =
     "\n"
     "  -f, --format FORMAT  default: what the output's name ends in\n"
     "  -o, --output FILE    default: standard output\n"
-    "  -h, --help           show this help\n"
-    "\n"
-    "It takes about 35 bytes of memory for each record, and writes piece by piece.\n";
+    "  -h, --help           show this help\n";
 
 static const char command[] = "trace export";
 

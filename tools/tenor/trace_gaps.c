@@ -30,7 +30,7 @@ struct gap_list {
   int64_t min_ns;
   int64_t idle, causes[TRACE_CAUSES];
   uint64_t count, shorter;
-  bool no_memory;
+  bool no_room;
 };
 
 static void take(const struct trace_gap *gap, void *user) {
@@ -48,12 +48,13 @@ static void take(const struct trace_gap *gap, void *user) {
   if (row)
     *row = *gap;
   else
-    list->no_memory = true;
+    list->no_room = true;
 }
 
 /* ---- as text ---- */
 
-static int compare_lengths(const void *left, const void *right) {
+static int compare_lengths(const void *left, const void *right, void *user) {
+  (void)user;
   const struct trace_gap *a = left, *b = right;
   int64_t first = a->end - a->begin, second = b->end - b->begin;
   return (first < second) - (first > second);
@@ -106,8 +107,6 @@ static void print_text(const struct trace_recording *recording, struct gap_list 
                        uint32_t device, bool all) {
   size_t shown = all || list->rows.count < GAPS_SHOWN ? list->rows.count : GAPS_SHOWN;
   print_totals(recording, list, device);
-  if (!all && list->rows.count > 1)
-    qsort(list->rows.at, list->rows.count, sizeof *list->rows.at, compare_lengths);
   if (shown > 0)
     printf("         at      took  mostly for\n");
   for (size_t i = 0; i < shown; i++)
@@ -180,13 +179,16 @@ static tnr_status print_device(const struct trace_recording *recording,
   struct gap_list list = {.min_ns = options->min_ns ? options->min_ns : MIN_DEFAULT_NS};
   int64_t busy;
   tnr_status status = trace_gaps(recording, hosts, device, take, &list, &busy, fault);
-  if (status == TNR_OK && list.no_memory)
-    status = tnr_fail(fault, TNR_ENOMEM, "out of memory for the gaps");
+  if (status == TNR_OK && !options->json && !options->all)
+    list.no_room |=
+        !rows_sort(list.rows.at, list.rows.count, sizeof *list.rows.at, compare_lengths, NULL);
+  if (status == TNR_OK && list.no_room)
+    status = spill_fail(fault, "the gaps");
   if (status == TNR_OK && options->json)
     put_json(json, recording, &list, device);
   else if (status == TNR_OK)
     print_text(recording, &list, device, options->all);
-  free(list.rows.at);
+  spill_free(list.rows.at);
   return status;
 }
 

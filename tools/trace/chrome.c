@@ -1,3 +1,5 @@
+#include <stdlib.h>
+
 #include "composites.h"
 #include "counters.h"
 #include "export.h"
@@ -5,8 +7,8 @@
 #include "json.h"
 #include "lanes.h"
 #include "links.h"
+#include "spill.h"
 #include "walk.h"
-#include <stdlib.h>
 
 enum { THREADS = 1, DEVICES = 2 }; /* processes, as the form calls them */
 
@@ -294,7 +296,7 @@ static void put_lane(struct chrome *c, uint32_t lane) {
 static tnr_status put_threads(struct chrome *c, tnr_fault *fault) {
   uint32_t *order = trace_lanes_order(c->recording);
   if (!order)
-    return tnr_fail(fault, TNR_ENOMEM, "out of memory for the threads");
+    return spill_fail(fault, "the threads");
   put_meta(c, "process_name", THREADS, 0,
            c->recording->file.program[0] ? c->recording->file.program : "tenor");
   put_sort_index(c, "process_sort_index", THREADS, 0, THREADS);

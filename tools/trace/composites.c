@@ -1,7 +1,5 @@
 #include "composites.h"
 
-#include <stdlib.h>
-
 #include "rows.h"
 
 enum { DEPTH_MAX = 64 };
@@ -49,7 +47,8 @@ static bool add_all(struct finder *f) {
 }
 
 /* A composite around another was called no later, and at the same time has the lower number. */
-static int by_time(const void *left, const void *right) {
+static int by_time(const void *left, const void *right, void *user) {
+  (void)user;
   const struct trace_composite *a = left, *b = right;
   if (a->begin != b->begin)
     return a->begin < b->begin ? -1 : 1;
@@ -58,11 +57,11 @@ static int by_time(const void *left, const void *right) {
   return (a->op > b->op) - (a->op < b->op);
 }
 
-static int by_track(const void *left, const void *right) {
+static int by_track(const void *left, const void *right, void *user) {
   const struct trace_composite *a = left, *b = right;
   if (a->track != b->track)
     return a->track < b->track ? -1 : 1;
-  return by_time(left, right);
+  return by_time(left, right, user);
 }
 
 /* On its parent's track, where that is free. */
@@ -87,42 +86,47 @@ static void find_around(struct finder *f) {
   }
 }
 
-static void find(struct finder *f) {
+static bool sort(struct trace_composites *out, rows_compare_fn *compare) {
+  return rows_sort(out->rows.at, out->rows.count, sizeof *out->rows.at, compare, NULL);
+}
+
+/* False: no room. */
+static bool find(struct finder *f) {
   struct trace_composites *out = f->out;
   for (size_t i = 0; i < f->recording->ops.count; i++)
     f->rows[i] = TRACE_NONE;
-  if (out->rows.count > 1)
-    qsort(out->rows.at, out->rows.count, sizeof *out->rows.at, by_time);
+  if (!sort(out, by_time))
+    return false;
   for (size_t i = 0; i < out->rows.count; i++)
     choose_track(f, &out->rows.at[i]);
-  if (out->rows.count > 1)
-    qsort(out->rows.at, out->rows.count, sizeof *out->rows.at, by_track);
+  if (!sort(out, by_track))
+    return false;
   find_around(f);
+  return true;
 }
 
 tnr_status trace_composites_find(const struct trace_recording *recording,
                                  struct trace_composites *out, tnr_fault *fault) {
   size_t room = recording->ops.count + 1;
   *out = (struct trace_composites){0};
-  struct finder f = {recording, out, malloc(room * sizeof *f.ends), malloc(room * sizeof *f.rows),
-                     malloc(room * sizeof *f.taken)};
+  struct finder f = {recording, out, spill_resize(NULL, room * sizeof *f.ends),
+                     spill_resize(NULL, room * sizeof *f.rows),
+                     spill_resize(NULL, room * sizeof *f.taken)};
   bool fine = f.ends && f.rows && f.taken;
   if (fine) {
     find_ends(&f);
-    fine = add_all(&f);
+    fine = add_all(&f) && find(&f);
   }
-  if (fine)
-    find(&f);
-  free(f.ends);
-  free(f.rows);
-  free(f.taken);
-  if (fine)
-    return TNR_OK;
-  trace_composites_finish(out);
-  return tnr_fail(fault, TNR_ENOMEM, "out of memory for the composites");
+  tnr_status status = fine ? TNR_OK : spill_fail(fault, "the composites");
+  spill_free(f.ends);
+  spill_free(f.rows);
+  spill_free(f.taken);
+  if (!fine)
+    trace_composites_finish(out);
+  return status;
 }
 
 void trace_composites_finish(struct trace_composites *composites) {
-  free(composites->rows.at);
+  spill_free(composites->rows.at);
   *composites = (struct trace_composites){0};
 }

@@ -1,6 +1,6 @@
 #include "counters.h"
 
-#include <stdlib.h>
+#include "rows.h"
 
 /* ---- samples ---- */
 
@@ -58,19 +58,22 @@ struct level {
   size_t ups, downs;
 };
 
-static int compare_times(const void *left, const void *right) {
+static int compare_times(const void *left, const void *right, void *user) {
+  (void)user;
   int64_t a = *(const int64_t *)left, b = *(const int64_t *)right;
   return (a > b) - (a < b);
 }
 
-static void put_level(struct level *level, int64_t apart, const struct trace_counter *counter,
+/* False: no room. */
+static bool put_level(struct level *level, int64_t apart, const struct trace_counter *counter,
                       const struct trace_counter_sink *sink) {
   size_t up = 0, down = 0;
   int64_t next = TRACE_NEVER;
   if (level->ups == 0)
-    return;
-  qsort(level->up, level->ups, sizeof *level->up, compare_times);
-  qsort(level->down, level->downs, sizeof *level->down, compare_times);
+    return true;
+  if (!rows_sort(level->up, level->ups, sizeof *level->up, compare_times, NULL) ||
+      !rows_sort(level->down, level->downs, sizeof *level->down, compare_times, NULL))
+    return false;
   sink->begin(counter, sink->user);
   while (up < level->ups || down < level->downs) {
     bool rises = down == level->downs || (up < level->ups && level->up[up] <= level->down[down]);
@@ -85,6 +88,7 @@ static void put_level(struct level *level, int64_t apart, const struct trace_cou
     sink->point(time, up > down ? (double)(up - down) : 0, sink->user);
     next = time + apart;
   }
+  return true;
 }
 
 static void add(int64_t *times, size_t *count, int64_t time) {
@@ -92,7 +96,7 @@ static void add(int64_t *times, size_t *count, int64_t time) {
     times[(*count)++] = time;
 }
 
-static void put_in_flight(const struct trace_recording *recording, int64_t apart,
+static bool put_in_flight(const struct trace_recording *recording, int64_t apart,
                           struct level *level, const struct trace_counter_sink *sink) {
   const struct trace_counter counter = {"in flight", "ops", TRACE_NONE, TRACE_NONE};
   level->ups = level->downs = 0;
@@ -103,11 +107,11 @@ static void put_in_flight(const struct trace_recording *recording, int64_t apart
     add(level->up, &level->ups, op->submitted);
     add(level->down, &level->downs, op->completed);
   }
-  put_level(level, apart, &counter, sink);
+  return put_level(level, apart, &counter, sink);
 }
 
 /* `queued`: from the launch to the beginning; else from there to the end. */
-static void put_device(const struct trace_recording *recording, uint32_t device, bool queued,
+static bool put_device(const struct trace_recording *recording, uint32_t device, bool queued,
                        int64_t apart, struct level *level, const struct trace_counter_sink *sink) {
   const struct trace_counter counter = {queued ? "queued" : "running", "ops", device, TRACE_NONE};
   level->ups = level->downs = 0;
@@ -119,7 +123,7 @@ static void put_device(const struct trace_recording *recording, uint32_t device,
     add(level->up, &level->ups, from);
     add(level->down, &level->downs, queued ? run->began : run->ended);
   }
-  put_level(level, apart, &counter, sink);
+  return put_level(level, apart, &counter, sink);
 }
 
 /* ---- all of them ---- */
@@ -143,19 +147,18 @@ tnr_status trace_counters(const struct trace_recording *recording, int64_t point
   size_t most =
       recording->ops.count > recording->runs.count ? recording->ops.count : recording->runs.count;
   int64_t apart = recording->last > 0 && points > 0 ? recording->last / points : 0;
-  struct level level = {.up = malloc((most + 1) * sizeof *level.up),
-                        .down = malloc((most + 1) * sizeof *level.down)};
-  tnr_status status =
-      level.up && level.down ? TNR_OK : tnr_fail(fault, TNR_ENOMEM, "out of memory for counters");
-  if (status == TNR_OK) {
+  struct level level = {.up = spill_resize(NULL, (most + 1) * sizeof *level.up),
+                        .down = spill_resize(NULL, (most + 1) * sizeof *level.down)};
+  bool done = level.up && level.down;
+  if (done) {
     put_sampled(recording, sink);
-    put_in_flight(recording, apart, &level, sink);
-    for (uint32_t device = 0; device < recording->file.devices; device++) {
-      put_device(recording, device, true, apart, &level, sink);
-      put_device(recording, device, false, apart, &level, sink);
-    }
+    done = put_in_flight(recording, apart, &level, sink);
   }
-  free(level.up);
-  free(level.down);
+  for (uint32_t device = 0; done && device < recording->file.devices; device++)
+    done = put_device(recording, device, true, apart, &level, sink) &&
+           put_device(recording, device, false, apart, &level, sink);
+  tnr_status status = done ? TNR_OK : spill_fail(fault, "counters");
+  spill_free(level.up);
+  spill_free(level.down);
   return status;
 }

@@ -1,5 +1,3 @@
-#define _GNU_SOURCE /* qsort_r */
-
 #include "path.h"
 #include "rows.h"
 #include "walk.h"
@@ -232,8 +230,8 @@ static void replay_run(struct replay *r, uint32_t index, int64_t *free_since) {
 
 /* ---- the whole ---- */
 
-static tnr_status no_memory(tnr_fault *fault) {
-  return tnr_fail(fault, TNR_ENOMEM, "out of memory for what could be gained");
+static tnr_status no_room(tnr_fault *fault) {
+  return spill_fail(fault, "what could be gained");
 }
 
 static int compare_begins(const void *left, const void *right, void *runs) {
@@ -242,24 +240,23 @@ static int compare_begins(const void *left, const void *right, void *runs) {
   return (a->began > b->began) - (a->began < b->began);
 }
 
-static void put_in_order(struct replay *r) {
+static bool put_in_order(struct replay *r) {
   const struct trace_recording *recording = r->recording;
   for (uint32_t i = 0; i < recording->runs.count; i++) {
     const struct trace_run *run = &recording->runs.at[i];
     if (run->op != TRACE_NONE && run->began != TRACE_NEVER && run->ended != TRACE_NEVER)
       r->order[r->order_count++] = i;
   }
-  if (r->order_count > 1)
-    qsort_r(r->order, r->order_count, sizeof *r->order, compare_begins, recording->runs.at);
+  return rows_sort(r->order, r->order_count, sizeof *r->order, compare_begins, recording->runs.at);
 }
 
 static void replay_finish(struct replay *r) {
-  free(r->order);
-  free(r->told_with);
-  free(r->launched);
-  free(r->ended);
+  spill_free(r->order);
+  spill_free(r->told_with);
+  spill_free(r->launched);
+  spill_free(r->ended);
   free(r->lanes);
-  free(r->waits);
+  spill_free(r->waits);
   free(r->waits_known);
 }
 
@@ -268,19 +265,19 @@ static tnr_status replay_init(const struct trace_recording *recording,
                               tnr_fault *fault) {
   size_t lanes = recording->lanes.count, ops = recording->ops.count;
   *out = (struct replay){.recording = recording, .hosts = hosts};
-  out->order = malloc((recording->runs.count + 1) * sizeof *out->order);
-  out->told_with = malloc((ops + 1) * sizeof *out->told_with);
-  out->launched = malloc((ops + 1) * sizeof *out->launched);
-  out->ended = malloc((ops + 1) * sizeof *out->ended);
+  out->order = spill_resize(NULL, (recording->runs.count + 1) * sizeof *out->order);
+  out->told_with = spill_resize(NULL, (ops + 1) * sizeof *out->told_with);
+  out->launched = spill_resize(NULL, (ops + 1) * sizeof *out->launched);
+  out->ended = spill_resize(NULL, (ops + 1) * sizeof *out->ended);
   out->lanes = malloc((2 * lanes + 1) * sizeof *out->lanes);
-  out->waits = malloc((hosts->first[lanes] + 1) * sizeof *out->waits);
+  out->waits = spill_resize(NULL, (hosts->first[lanes] + 1) * sizeof *out->waits);
   out->waits_known = malloc((lanes + 1) * sizeof *out->waits_known);
   if (!out->order || !out->told_with || !out->launched || !out->ended || !out->lanes ||
-      !out->waits || !out->waits_known) {
+      !out->waits || !out->waits_known || !put_in_order(out)) {
+    tnr_status status = no_room(fault);
     replay_finish(out);
-    return no_memory(fault);
+    return status;
   }
-  put_in_order(out);
   for (uint32_t i = 0; i < ops; i++)
     out->told_with[i] = trace_told_with(recording, i);
   return TNR_OK;
@@ -364,7 +361,7 @@ static tnr_status add_up(const struct trace_recording *recording, const struct t
     const struct trace_step *step = &path->steps.at[i];
     struct trace_gain *row = find_row(out, key_of(recording, step));
     if (!row)
-      return no_memory(fault);
+      return no_room(fault);
     row->time += step->end - step->begin;
     row->steps++;
   }
@@ -374,7 +371,7 @@ static tnr_status add_up(const struct trace_recording *recording, const struct t
   waits.time = time_waited(recording, hosts, &waits.steps);
   struct trace_gain *row = waits.steps > 0 ? ROWS_ADD(&out->rows) : &waits;
   if (!row)
-    return no_memory(fault);
+    return no_room(fault);
   *row = waits;
   return TNR_OK;
 }
@@ -401,6 +398,6 @@ tnr_status trace_gains_find(const struct trace_recording *recording,
 }
 
 void trace_gains_finish(struct trace_gains *gains) {
-  free(gains->rows.at);
+  spill_free(gains->rows.at);
   *gains = (struct trace_gains){0};
 }

@@ -2,6 +2,8 @@
 
 #include <stdlib.h>
 
+#include "spill.h"
+
 static bool counts(const struct trace_span *span) {
   return span->type == TNR_TRACE_WAIT || span->type == TNR_TRACE_CALLBACK;
 }
@@ -9,11 +11,12 @@ static bool counts(const struct trace_span *span) {
 tnr_status trace_hosts_init(const struct trace_recording *recording, struct trace_hosts *out,
                             tnr_fault *fault) {
   size_t lanes = recording->lanes.count, spans = recording->spans.count, count = 0;
-  out->spans = malloc((spans + 1) * sizeof *out->spans);
+  out->spans = spill_resize(NULL, (spans + 1) * sizeof *out->spans);
   out->first = calloc(lanes + 1, sizeof *out->first);
   if (!out->spans || !out->first) {
+    tnr_status status = spill_fail(fault, "the waits of threads");
     trace_hosts_finish(out);
-    return tnr_fail(fault, TNR_ENOMEM, "out of memory for the waits of %zu threads", lanes);
+    return status;
   }
   for (size_t lane = 0, i = 0; lane < lanes; lane++) {
     out->first[lane] = (uint32_t)count;
@@ -26,7 +29,7 @@ tnr_status trace_hosts_init(const struct trace_recording *recording, struct trac
 }
 
 void trace_hosts_finish(struct trace_hosts *hosts) {
-  free(hosts->spans);
+  spill_free(hosts->spans);
   free(hosts->first);
   *hosts = (struct trace_hosts){0};
 }

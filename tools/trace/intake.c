@@ -7,16 +7,16 @@
 tnr_status intake_init(struct trace_recording *recording, struct intake *out, tnr_fault *fault) {
   *out = (struct intake){.recording = recording};
   out->launches = calloc(recording->file.devices + 1, sizeof *out->launches);
-  return out->launches ? TNR_OK : intake_out_of_memory(fault);
+  return out->launches ? TNR_OK : intake_no_room(fault);
 }
 
 void intake_finish(struct intake *intake) {
   for (size_t i = 0; i < intake->tapes.count; i++) {
-    free(intake->tapes.at[i].sites.at);
-    free(intake->tapes.at[i].plans.at);
-    free(intake->tapes.at[i].groups.at);
+    spill_free(intake->tapes.at[i].sites.at);
+    spill_free(intake->tapes.at[i].plans.at);
+    spill_free(intake->tapes.at[i].groups.at);
   }
-  free(intake->tapes.at);
+  spill_free(intake->tapes.at);
   free(intake->launches);
 }
 
@@ -27,7 +27,7 @@ static tnr_status find_tape(struct intake *intake, uint32_t index, struct intake
   while (intake->tapes.count <= index) {
     struct intake_tape *tape = ROWS_ADD(&intake->tapes);
     if (!tape)
-      return intake_out_of_memory(fault);
+      return intake_no_room(fault);
     tape->lane = tape->open_run = tape->next_move = TRACE_NONE;
   }
   *out = &intake->tapes.at[index];
@@ -57,7 +57,7 @@ static tnr_status find_op(struct intake *intake, uint32_t number, struct trace_o
   bool added;
   if (!ROWS_ROOM(&recording->ops) ||
       !numbers_put(&recording->numbers, number, (uint32_t)recording->ops.count, &row, &added))
-    return intake_out_of_memory(fault);
+    return intake_no_room(fault);
   *out = &recording->ops.at[row];
   if (!added)
     return TNR_OK;
@@ -79,7 +79,7 @@ static tnr_status add_run(struct intake *intake, struct trace_op *op, uint32_t d
   struct trace_recording *recording = intake->recording;
   struct trace_run *run = ROWS_ADD(&recording->runs);
   if (!run)
-    return intake_out_of_memory(fault);
+    return intake_no_room(fault);
   *run = (struct trace_run){.held = TRACE_NEVER,
                             .launched = TRACE_NEVER,
                             .began = TRACE_NEVER,
@@ -125,7 +125,7 @@ static tnr_status add_inputs(struct intake *intake, struct trace_op *op,
   for (uint32_t i = 0; i < event->input_count; i++) {
     uint32_t *input = ROWS_ADD(&recording->inputs);
     if (!input)
-      return intake_out_of_memory(fault);
+      return intake_no_room(fault);
     *input = event->inputs[i];
   }
   op->input_count += event->input_count;
@@ -276,7 +276,7 @@ static tnr_status fail_op(struct intake *intake, const struct trace_event *event
   tnr_status status = intake_string(intake, error + 1, error->bytes, &message, fault);
   struct trace_error *made = status == TNR_OK ? ROWS_ADD(&recording->errors) : NULL;
   if (!made)
-    return status == TNR_OK ? intake_out_of_memory(fault) : status;
+    return status == TNR_OK ? intake_no_room(fault) : status;
   *made = (struct trace_error){.op = TRACE_NONE, .message = message, .status = error->status};
   if (event->op == 0)
     return TNR_OK;
@@ -296,7 +296,7 @@ static tnr_status add_span(struct intake *intake, const struct intake_tape *tape
                            const struct trace_event *event, tnr_fault *fault) {
   struct trace_span *span = ROWS_ADD(&intake->recording->spans);
   if (!span)
-    return intake_out_of_memory(fault);
+    return intake_no_room(fault);
   *span = (struct trace_span){.begin = event->time - event->took,
                               .end = event->time,
                               .lane = tape->lane,
@@ -310,7 +310,7 @@ static tnr_status add_mark(struct intake *intake, const struct intake_tape *tape
                            const struct trace_event *event, tnr_fault *fault) {
   struct trace_mark *mark = ROWS_ADD(&intake->recording->marks);
   if (!mark)
-    return intake_out_of_memory(fault);
+    return intake_no_room(fault);
   *mark =
       (struct trace_mark){event->time, tape->lane, (uint16_t)event->type, (uint16_t)event->what};
   return TNR_OK;
@@ -326,7 +326,7 @@ static tnr_status add_sample(struct intake *intake, const struct trace_event *ev
         counter->device < intake->tapes.count ? intake->tapes.at[counter->device].lane : TRACE_NONE;
   struct trace_sample *sample = ROWS_ADD(&recording->samples);
   if (!sample)
-    return intake_out_of_memory(fault);
+    return intake_no_room(fault);
   *sample = (struct trace_sample){event->time, counter->value, counter->counter, of};
   return TNR_OK;
 }

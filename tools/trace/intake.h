@@ -38,7 +38,7 @@ tnr_status intake_move(struct intake *intake, struct intake_tape *tape,
 tnr_status intake_lane(struct intake *intake, struct intake_tape *tape,
                        const tnr_trace_thread *writer, uint32_t index,
                        tnr_fault *fault) TNR_MUST_USE;
-tnr_status intake_out_of_memory(tnr_fault *fault);
+tnr_status intake_no_room(tnr_fault *fault);
 tnr_status intake_string(struct intake *intake, const void *bytes, size_t size, uint32_t *out,
                          tnr_fault *fault) TNR_MUST_USE;
 

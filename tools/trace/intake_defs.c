@@ -6,8 +6,8 @@
 #include "rows.h"
 #include "utf8.h"
 
-tnr_status intake_out_of_memory(tnr_fault *fault) {
-  return tnr_fail(fault, TNR_ENOMEM, "out of memory for a recording of this size");
+tnr_status intake_no_room(tnr_fault *fault) {
+  return spill_fail(fault, "a recording of this size");
 }
 
 /* What is no text, or could confuse a terminal, does not come in. */
@@ -35,7 +35,7 @@ tnr_status intake_string(struct intake *intake, const void *bytes, size_t size, 
   size_t kept = clean(bytes, size, cleaned, sizeof cleaned);
   if (strings_put(&intake->recording->strings, cleaned, kept, out))
     return TNR_OK;
-  return intake_out_of_memory(fault);
+  return intake_no_room(fault);
 }
 
 /* ---- by the index of a chunk ---- */
@@ -44,7 +44,7 @@ static tnr_status define(struct intake_defs *defs, uint32_t index, uint32_t row,
   while (defs->count <= index) {
     uint32_t *added = ROWS_ADD(defs);
     if (!added)
-      return intake_out_of_memory(fault);
+      return intake_no_room(fault);
     *added = TRACE_NONE;
   }
   defs->at[index] = row;
@@ -80,7 +80,7 @@ static tnr_status define_site(struct intake *intake, struct intake_tape *tape,
   if (status != TNR_OK)
     return status;
   if (!strings_put(&intake->recording->sites, &made, sizeof made, &row))
-    return intake_out_of_memory(fault);
+    return intake_no_room(fault);
   return define(&tape->sites, site->index, row, fault);
 }
 
@@ -124,7 +124,7 @@ static tnr_status define_plan(struct intake *intake, struct intake_tape *tape,
   if (status != TNR_OK)
     return status;
   if (!strings_put(&intake->recording->plans, &made, sizeof made, &row))
-    return intake_out_of_memory(fault);
+    return intake_no_room(fault);
   return define(&tape->plans, plan->index, row, fault);
 }
 
@@ -168,7 +168,7 @@ tnr_status intake_lane(struct intake *intake, struct intake_tape *tape,
     }
   struct trace_lane *lane = ROWS_ADD(&recording->lanes);
   if (!lane)
-    return intake_out_of_memory(fault);
+    return intake_no_room(fault);
   *lane = made;
   tape->lane = (uint32_t)count;
   if (made.kind == TNR_TRACE_WORKER && made.device != TRACE_NONE)
@@ -187,7 +187,7 @@ tnr_status intake_move(struct intake *intake, struct intake_tape *tape,
     return status;
   struct trace_move *made = ROWS_ADD(&recording->moves);
   if (!made)
-    return intake_out_of_memory(fault);
+    return intake_no_room(fault);
   *made = (struct trace_move){.from = move->from < devices ? move->from : TRACE_NONE,
                               .to = move->to < devices ? move->to : TRACE_NONE,
                               .what = what,

@@ -1,8 +1,6 @@
-#define _GNU_SOURCE /* qsort_r */
-
 #include "invariants.h"
 
-#include <stdlib.h>
+#include "rows.h"
 
 const char *const trace_rule_names[TRACE_RULES] = {
     "the journey is in order", "created before complete", "every op ends once",
@@ -174,13 +172,18 @@ static uint8_t priority_of(const struct trace_recording *recording, uint32_t run
   return priority ? priority : NORMAL;
 }
 
+static tnr_status no_room(tnr_fault *fault) {
+  return spill_fail(fault, "the queues of devices");
+}
+
 /* In the order of launches; those of one priority keep it among themselves. */
-static void check_queue(struct checker *c, uint32_t *order, size_t count) {
+static tnr_status check_queue(struct checker *c, uint32_t *order, size_t count, tnr_fault *fault) {
   enum { PRIORITIES = 256 };
   uint32_t before[PRIORITIES];
   for (int i = 0; i < PRIORITIES; i++)
     before[i] = TRACE_NONE;
-  qsort_r(order, count, sizeof *order, compare_launches, c->recording->runs.at);
+  if (!rows_sort(order, count, sizeof *order, compare_launches, c->recording->runs.at))
+    return no_room(fault);
   for (size_t i = 0; i < count; i++) {
     uint32_t *last = &before[priority_of(c->recording, order[i])];
     const struct trace_run *run = &c->recording->runs.at[order[i]];
@@ -192,14 +195,16 @@ static void check_queue(struct checker *c, uint32_t *order, size_t count) {
     else
       *last = order[i];
   }
+  return TNR_OK;
 }
 
 static tnr_status check_queues(struct checker *c, tnr_fault *fault) {
   const struct trace_recording *recording = c->recording;
-  uint32_t *order = malloc((recording->runs.count + 1) * sizeof *order);
+  uint32_t *order = spill_resize(NULL, (recording->runs.count + 1) * sizeof *order);
   if (!order)
-    return tnr_fail(fault, TNR_ENOMEM, "out of memory to check the queues");
-  for (uint32_t lane = 0; lane < recording->lanes.count; lane++) {
+    return no_room(fault);
+  tnr_status status = TNR_OK;
+  for (uint32_t lane = 0; status == TNR_OK && lane < recording->lanes.count; lane++) {
     const struct trace_lane *of = &recording->lanes.at[lane];
     size_t count = 0;
     if (of->kind != TNR_TRACE_WORKER || of->device == TRACE_NONE)
@@ -213,11 +218,10 @@ static tnr_status check_queues(struct checker *c, tnr_fault *fault) {
       if (recording->runs.at[run].launch_order && recording->runs.at[run].device == of->device)
         order[count++] = run;
     }
-    if (count > 1)
-      check_queue(c, order, count);
+    status = check_queue(c, order, count, fault);
   }
-  free(order);
-  return TNR_OK;
+  spill_free(order);
+  return status;
 }
 
 /* ---- all of it ---- */

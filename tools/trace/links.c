@@ -1,8 +1,6 @@
-#define _GNU_SOURCE /* qsort_r */
-
 #include "links.h"
 
-#include <stdlib.h>
+#include "rows.h"
 
 static void count_dependents(const struct trace_recording *recording, uint32_t *at) {
   for (size_t i = 0; i < recording->ops.count; i++) {
@@ -37,42 +35,44 @@ static int compare_submits(const void *left, const void *right, void *ops) {
   return (a->submitted > b->submitted) - (a->submitted < b->submitted);
 }
 
-static void sort_submits(const struct trace_recording *recording, struct trace_links *links) {
+static bool sort_submits(const struct trace_recording *recording, struct trace_links *links) {
   size_t count = 0, at = 0;
   for (uint32_t i = 0; i < recording->ops.count; i++)
     if (recording->ops.at[i].submitted != TRACE_NEVER)
       links->submits[count++] = i;
-  if (count > 1)
-    qsort_r(links->submits, count, sizeof *links->submits, compare_submits, recording->ops.at);
+  if (!rows_sort(links->submits, count, sizeof *links->submits, compare_submits, recording->ops.at))
+    return false;
   for (size_t lane = 0; lane < recording->lanes.count; lane++) {
     links->submits_at[lane] = (uint32_t)at;
     while (at < count && recording->ops.at[links->submits[at]].lane == lane)
       at++;
   }
   links->submits_at[recording->lanes.count] = (uint32_t)at;
+  return true;
 }
 
 tnr_status trace_links_init(const struct trace_recording *recording, struct trace_links *out,
                             tnr_fault *fault) {
   size_t ops = recording->ops.count;
-  out->dependents_at = calloc(ops + 2, sizeof *out->dependents_at);
-  out->dependents = malloc((recording->inputs.count + 1) * sizeof *out->dependents);
+  out->dependents_at = spill_resize(NULL, (ops + 2) * sizeof *out->dependents_at);
+  out->dependents = spill_resize(NULL, (recording->inputs.count + 1) * sizeof *out->dependents);
   out->submits_at = calloc(recording->lanes.count + 1, sizeof *out->submits_at);
-  out->submits = malloc((ops + 1) * sizeof *out->submits);
-  if (!out->dependents_at || !out->dependents || !out->submits_at || !out->submits) {
+  out->submits = spill_resize(NULL, (ops + 1) * sizeof *out->submits);
+  if (!out->dependents_at || !out->dependents || !out->submits_at || !out->submits ||
+      !sort_submits(recording, out)) {
+    tnr_status status = spill_fail(fault, "the links of ops");
     trace_links_finish(out);
-    return tnr_fail(fault, TNR_ENOMEM, "out of memory for the links of %zu ops", ops);
+    return status;
   }
   count_dependents(recording, out->dependents_at);
   fill_dependents(recording, out);
-  sort_submits(recording, out);
   return TNR_OK;
 }
 
 void trace_links_finish(struct trace_links *links) {
-  free(links->dependents_at);
-  free(links->dependents);
+  spill_free(links->dependents_at);
+  spill_free(links->dependents);
   free(links->submits_at);
-  free(links->submits);
+  spill_free(links->submits);
   *links = (struct trace_links){0};
 }

@@ -1,43 +1,40 @@
 #include "numbers.h"
 
-#include <stdlib.h>
+#include "rows.h"
 
-enum { ROOM_MIN = 64, NEAR_BITS = 4 };
+enum { SLOTS_MIN = 64 };
 
-/* Numbers that are near to each other lie side by side: they are looked for together. */
-static size_t place_of(const struct numbers *numbers, uint32_t number) {
-  uint32_t far = (number >> NEAR_BITS) * 0x9e3779b1u;
-  uint64_t mixed = ((uint64_t)(far ^ far >> 15) << NEAR_BITS) | (number & ((1u << NEAR_BITS) - 1));
-  return (size_t)mixed & (numbers->room - 1);
-}
-
+/* The slot of a number that is divided by NUMBERS_NEAR, or the free one for it. */
 static struct numbers_slot *find(const struct numbers *numbers, uint32_t number) {
-  size_t at = place_of(numbers, number);
-  while (numbers->slots[at].row && numbers->slots[at].number != number)
-    at = (at + 1) & (numbers->room - 1);
+  uint32_t mixed = number * 0x9e3779b1u;
+  size_t mask = numbers->slot_count - 1, at = (mixed ^ mixed >> 15) & mask;
+  while (numbers->slots[at].block && numbers->slots[at].number != number)
+    at = (at + 1) & mask;
   return &numbers->slots[at];
 }
 
 uint32_t numbers_find(const struct numbers *numbers, uint32_t number) {
-  if (!numbers->count)
+  if (!numbers->blocks.count)
     return NUMBERS_NONE;
-  return find(numbers, number)->row - 1; /* of none: 0 - 1 */
+  uint32_t block = find(numbers, number / NUMBERS_NEAR)->block;
+  return block ? numbers->blocks.at[block - 1].rows[number % NUMBERS_NEAR] - 1
+               : NUMBERS_NONE; /* of none: 0 - 1 */
 }
 
 static bool grow(struct numbers *numbers) {
-  if (3 * (numbers->count + 1) <= 2 * numbers->room)
+  if (3 * (numbers->blocks.count + 1) <= 2 * numbers->slot_count)
     return true;
   struct numbers old = *numbers;
-  numbers->room = old.room ? 2 * old.room : ROOM_MIN;
-  numbers->slots = calloc(numbers->room, sizeof *numbers->slots);
-  if (!numbers->slots) {
-    *numbers = old;
+  size_t wanted = old.slot_count ? 2 * old.slot_count : SLOTS_MIN;
+  struct numbers_slot *slots = spill_resize(NULL, wanted * sizeof *slots);
+  if (!slots)
     return false;
-  }
-  for (size_t i = 0; i < old.room; i++)
-    if (old.slots[i].row)
+  numbers->slots = slots;
+  numbers->slot_count = wanted;
+  for (size_t i = 0; i < old.slot_count; i++)
+    if (old.slots[i].block)
       *find(numbers, old.slots[i].number) = old.slots[i];
-  free(old.slots);
+  spill_free(old.slots);
   return true;
 }
 
@@ -45,17 +42,22 @@ bool numbers_put(struct numbers *numbers, uint32_t number, uint32_t next, uint32
                  bool *added) {
   if (!grow(numbers))
     return false;
-  struct numbers_slot *slot = find(numbers, number);
-  *added = !slot->row;
-  if (*added) {
-    *slot = (struct numbers_slot){number, next + 1};
-    numbers->count++;
+  struct numbers_slot *slot = find(numbers, number / NUMBERS_NEAR);
+  if (!slot->block) {
+    if (!ROWS_ADD(&numbers->blocks))
+      return false;
+    *slot = (struct numbers_slot){number / NUMBERS_NEAR, (uint32_t)numbers->blocks.count};
   }
-  *row = slot->row - 1;
+  uint32_t *found = &numbers->blocks.at[slot->block - 1].rows[number % NUMBERS_NEAR];
+  *added = *found == 0;
+  if (*added)
+    *found = next + 1;
+  *row = *found - 1;
   return true;
 }
 
 void numbers_finish(struct numbers *numbers) {
-  free(numbers->slots);
+  spill_free(numbers->blocks.at);
+  spill_free(numbers->slots);
   *numbers = (struct numbers){0};
 }

@@ -6,7 +6,7 @@
 
 static void put_byte(struct page *p, unsigned byte) {
   if (!ROWS_ROOM(&p->column)) {
-    p->no_memory = true;
+    p->no_room = true;
     return;
   }
   p->column.at[p->column.count++] = (unsigned char)byte;
@@ -38,14 +38,14 @@ static void put_group(char *out, const unsigned char *bytes, size_t count) {
 
 void page_end_column(struct page *p) {
   size_t bytes = p->column.count, size = (bytes + 2) / 3 * 4;
-  char *text = malloc(size + 1);
+  char *text = spill_resize(NULL, size + 1);
   if (!text) {
-    p->no_memory = true;
+    p->no_room = true;
     return;
   }
   for (size_t i = 0; i < bytes; i += 3)
     put_group(text + i / 3 * 4, p->column.at + i, bytes - i < 3 ? bytes - i : 3);
   json_put_line(&p->json);
   json_put_bytes(&p->json, p->column_key, text, size);
-  free(text);
+  spill_free(text);
 }

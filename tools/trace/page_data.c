@@ -226,14 +226,14 @@ static void begin_counter(const struct trace_counter *counter, void *user) {
 
 static void add_point(int64_t time, double value, void *user) {
   struct page *p = user;
-  if (time < 0 || time > p->events.until || p->no_memory)
+  if (time < 0 || time > p->events.until || p->no_room)
     return;
   if (time < p->events.from) { /* what the counter is when the page begins */
     p->times.count = p->values.count = 0;
     time = p->events.from;
   }
   if (!ROWS_ROOM(&p->times) || !ROWS_ROOM(&p->values)) {
-    p->no_memory = true;
+    p->no_room = true;
     return;
   }
   p->times.at[p->times.count++] = time;
@@ -323,11 +323,11 @@ static void finish(struct page *p) {
   trace_path_finish(&p->path);
   trace_gains_finish(&p->gains);
   page_events_finish(&p->events);
-  free(p->rows);
-  free(p->ops);
-  free(p->column.at);
-  free(p->times.at);
-  free(p->values.at);
+  spill_free(p->rows);
+  spill_free(p->ops);
+  spill_free(p->column.at);
+  spill_free(p->times.at);
+  spill_free(p->values.at);
 }
 
 /* Names come behind all that refers to them. */
@@ -348,8 +348,8 @@ static tnr_status put_all(struct page *p, tnr_fault *fault) {
   tnr_status status = put_counters(p, fault);
   json_put_close(&p->json, '}');
   fputc('\n', p->json.to);
-  if (status == TNR_OK && p->no_memory)
-    status = tnr_fail(fault, TNR_ENOMEM, "out of memory for the page");
+  if (status == TNR_OK && p->no_room)
+    status = spill_fail(fault, "the page");
   return status;
 }
 

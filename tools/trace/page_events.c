@@ -13,7 +13,7 @@ struct maker {
   const struct trace_links *links;
   struct page_events *events;
   uint32_t lane; /* that is being filled */
-  bool no_memory;
+  bool no_room;
 };
 
 /* ---- adding ---- */
@@ -22,11 +22,11 @@ static void add(struct maker *m, enum page_kind kind, int64_t start, int64_t end
                 const char *name) {
   int64_t from = start > 0 ? start : 0;
   uint32_t number;
-  if (m->no_memory || start == TRACE_NEVER || end < m->events->from || start > m->events->until)
+  if (m->no_room || start == TRACE_NEVER || end < m->events->from || start > m->events->until)
     return;
   struct page_event *event = ROWS_ADD(&m->events->rows);
   if (!event || !strings_put(&m->events->names, name, strlen(name), &number)) {
-    m->no_memory = true;
+    m->no_room = true;
     return;
   }
   *event = (struct page_event){
@@ -110,11 +110,11 @@ static tnr_status add_device(struct maker *m, const struct trace_hosts *hosts, u
 static bool begin_lane(struct maker *m, uint32_t lane, uint32_t device) {
   struct page_lane *added = ROWS_ADD(&m->events->lanes);
   if (!added)
-    m->no_memory = true;
+    m->no_room = true;
   else
     *added = (struct page_lane){.lane = lane, .device = device};
   m->lane = (uint32_t)m->events->lanes.count - 1;
-  return !m->no_memory;
+  return !m->no_room;
 }
 
 static tnr_status add_all(struct maker *m, const struct trace_hosts *hosts, const uint32_t *order,
@@ -127,7 +127,7 @@ static tnr_status add_all(struct maker *m, const struct trace_hosts *hosts, cons
     m->events->lane_of[order[i]] = m->lane;
     add_thread(m, order[i]);
   }
-  for (uint32_t i = 0; status == TNR_OK && !m->no_memory && i < recording->file.devices; i++)
+  for (uint32_t i = 0; status == TNR_OK && !m->no_room && i < recording->file.devices; i++)
     if (begin_lane(m, TRACE_NONE, i))
       status = add_device(m, hosts, i, fault);
   return status;
@@ -135,27 +135,35 @@ static tnr_status add_all(struct maker *m, const struct trace_hosts *hosts, cons
 
 /* ---- fewer, and in order ---- */
 
-static int compare_starts(const void *left, const void *right) {
+static int compare_starts(const void *left, const void *right, void *user) {
+  (void)user;
   const struct page_event *a = left, *b = right;
   return (a->start > b->start) - (a->start < b->start);
 }
 
-static int compare_events(const void *left, const void *right) {
+static int compare_events(const void *left, const void *right, void *user) {
   const struct page_event *a = left, *b = right;
   if (a->lane != b->lane)
     return a->lane < b->lane ? -1 : 1;
   if (a->start != b->start)
-    return compare_starts(a, b);
+    return compare_starts(a, b, user);
   return (a->duration < b->duration) - (a->duration > b->duration);
 }
 
-static void leave_out(struct page_events *events, uint64_t most) {
+static bool sort(struct page_events *events, rows_compare_fn *compare) {
+  return rows_sort(events->rows.at, events->rows.count, sizeof *events->rows.at, compare, NULL);
+}
+
+/* False: no room. */
+static bool leave_out(struct page_events *events, uint64_t most) {
   if (events->rows.count <= most)
-    return;
-  qsort(events->rows.at, events->rows.count, sizeof *events->rows.at, compare_starts);
+    return true;
+  if (!sort(events, compare_starts))
+    return false;
   events->left_out = events->rows.count - most;
   events->until = events->rows.at[most].start;
   events->rows.count = (size_t)most;
+  return true;
 }
 
 /* How many of those before it in its lane go on while it is there. */
@@ -199,26 +207,25 @@ tnr_status page_events_make(const struct trace_recording *recording,
                               .until = to > 0 && to < last ? to : last};
   out->busy = calloc(recording->file.devices + 1, sizeof *out->busy);
   out->lane_of = calloc(recording->lanes.count + 1, sizeof *out->lane_of);
-  m.no_memory = !order || !out->busy || !out->lane_of;
-  tnr_status status = m.no_memory ? TNR_OK : add_all(&m, hosts, order, fault);
+  m.no_room = !order || !out->busy || !out->lane_of;
+  tnr_status status = m.no_room ? TNR_OK : add_all(&m, hosts, order, fault);
   free(order);
-  if (status == TNR_OK && m.no_memory)
-    status = tnr_fail(fault, TNR_ENOMEM, "out of memory for the page's events");
+  if (status == TNR_OK && !m.no_room)
+    m.no_room = !leave_out(out, options->events) || !sort(out, compare_events);
+  if (status == TNR_OK && m.no_room)
+    status = spill_fail(fault, "the page's events");
   if (status != TNR_OK) {
     page_events_finish(out);
     return status;
   }
-  leave_out(out, options->events);
-  if (out->rows.count > 1)
-    qsort(out->rows.at, out->rows.count, sizeof *out->rows.at, compare_events);
   nest(out);
   count_lanes(out);
   return TNR_OK;
 }
 
 void page_events_finish(struct page_events *events) {
-  free(events->rows.at);
-  free(events->lanes.at);
+  spill_free(events->rows.at);
+  spill_free(events->lanes.at);
   strings_finish(&events->names);
   free(events->lane_of);
   free(events->busy);

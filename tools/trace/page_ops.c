@@ -3,10 +3,10 @@
 tnr_status page_choose_ops(struct page *p, tnr_fault *fault) {
   const struct trace_recording *recording = p->recording;
   size_t count = recording->ops.count;
-  p->rows = malloc((count + 1) * sizeof *p->rows);
-  p->ops = malloc((count + 1) * sizeof *p->ops);
+  p->rows = spill_resize(NULL, (count + 1) * sizeof *p->rows);
+  p->ops = spill_resize(NULL, (count + 1) * sizeof *p->ops);
   if (!p->rows || !p->ops)
-    return tnr_fail(fault, TNR_ENOMEM, "out of memory for the page's ops");
+    return spill_fail(fault, "the page's ops");
   for (uint32_t i = 0; i < count; i++) {
     const struct trace_op *op = &recording->ops.at[i];
     bool in = op->submitted <= p->events.until && /* also when that is not known */
@@ -99,7 +99,7 @@ static int64_t name_of(struct page *p, uint32_t string) {
   uint32_t number;
   if (strings_put(&p->events.names, text, strlen(text), &number))
     return number;
-  p->no_memory = true;
+  p->no_room = true;
   return -1;
 }
 
@@ -173,13 +173,13 @@ static void put_lists(struct page *p, bool inputs) {
     for (size_t i = 0; i < p->op_count; i++) {
       const struct trace_op *op = &recording->ops.at[p->ops[i]];
       const uint32_t *ends = &p->links.dependents_at[p->ops[i]];
-      const uint32_t *list =
-          inputs ? recording->inputs.at + op->inputs : p->links.dependents + ends[0];
+      const uint32_t *list = inputs ? recording->inputs.at : p->links.dependents;
+      uint32_t first = inputs ? op->inputs : ends[0];
       uint32_t count = inputs ? op->input_count : ends[1] - ends[0];
       if (!pass)
         page_put(p, at);
       for (uint32_t k = 0; k < count; k++) {
-        int64_t row = page_row(p, list[k]);
+        int64_t row = page_row(p, list[first + k]);
         at += row >= 0;
         if (pass && row >= 0)
           page_put(p, row);

@@ -36,7 +36,7 @@ struct page {
     size_t count, room;
   } values;
   struct trace_counter counter;
-  bool no_memory;
+  bool no_room;
 };
 
 static inline int64_t page_index(uint32_t row) {

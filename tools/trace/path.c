@@ -17,7 +17,7 @@ struct follower {
   int64_t at;              /* how far back it has got */
   enum place place;
   uint32_t op, run; /* which; run: AT_END, AT_LAUNCH */
-  bool no_memory;
+  bool no_room;
 };
 
 /* ---- steps ---- */
@@ -30,7 +30,7 @@ static void step_back(struct follower *f, int64_t begin, enum trace_what what, u
     return;
   struct trace_step *step = ROWS_ADD(&f->path->steps);
   if (!step) {
-    f->no_memory = true;
+    f->no_room = true;
     return;
   }
   *step = (struct trace_step){from, f->at, op, lane, what};
@@ -325,17 +325,18 @@ tnr_status trace_path_find(const struct trace_recording *recording, const struct
   if (f.op == TRACE_NONE || recording->ops.at[f.op].completed <= 0)
     return TNR_OK;
   f.at = out->end = recording->ops.at[f.op].completed;
-  while (f.place != AT_BEGINNING && f.at > 0 && left-- > 0 && !f.no_memory)
+  while (f.place != AT_BEGINNING && f.at > 0 && left-- > 0 && !f.no_room)
     follow(&f);
   step_back(&f, 0, TRACE_BEFORE, TRACE_NONE, TRACE_NONE);
   reverse(out);
-  if (!f.no_memory)
+  if (!f.no_room)
     return TNR_OK;
+  tnr_status status = spill_fail(fault, "the critical path");
   trace_path_finish(out);
-  return tnr_fail(fault, TNR_ENOMEM, "out of memory for the critical path");
+  return status;
 }
 
 void trace_path_finish(struct trace_path *path) {
-  free(path->steps.at);
+  spill_free(path->steps.at);
   *path = (struct trace_path){0};
 }

@@ -98,7 +98,7 @@ void trace_reader_close(struct trace_reader *reader) {
   if (reader->file && reader->file != stdin)
     fclose(reader->file);
   free(reader->words);
-  free(reader->tapes.at);
+  spill_free(reader->tapes.at);
   free(reader);
 }
 
@@ -133,7 +133,7 @@ static tnr_status find_tape(struct trace_reader *reader, uint32_t index, struct 
                             tnr_fault *fault) {
   while (reader->tapes.count <= index)
     if (!ROWS_ADD(&reader->tapes))
-      return tnr_fail(fault, TNR_ENOMEM, "out of memory for %u tapes", index + 1);
+      return spill_fail(fault, "the tapes");
   *out = &reader->tapes.at[index];
   return TNR_OK;
 }

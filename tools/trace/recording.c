@@ -1,5 +1,3 @@
-#define _GNU_SOURCE /* qsort_r */
-
 #include "recording.h"
 
 #include "intake.h"
@@ -28,37 +26,43 @@ static int sign(int64_t a, int64_t b) {
   return (a > b) - (a < b);
 }
 
-static int compare_spans(const void *left, const void *right) {
+static int compare_spans(const void *left, const void *right, void *user) {
+  (void)user;
   const struct trace_span *a = left, *b = right;
   int order = sign(a->lane, b->lane);
   order = order ? order : sign(a->begin, b->begin);
   return order ? order : sign(b->end, a->end);
 }
 
-static void sort_spans(struct trace_recording *recording) {
-  if (recording->spans.count > 1)
-    qsort(recording->spans.at, recording->spans.count, sizeof *recording->spans.at, compare_spans);
+static tnr_status sort_spans(struct trace_recording *recording, tnr_fault *fault) {
+  if (!rows_sort(recording->spans.at, recording->spans.count, sizeof *recording->spans.at,
+                 compare_spans, NULL))
+    return intake_no_room(fault);
   for (size_t i = 0; i < recording->spans.count; i++) {
     struct trace_lane *lane = &recording->lanes.at[recording->spans.at[i].lane];
     if (lane->span_count++ == 0)
       lane->first_span = (uint32_t)i;
   }
+  return TNR_OK;
 }
 
-static int compare_marks(const void *left, const void *right) {
+static int compare_marks(const void *left, const void *right, void *user) {
+  (void)user;
   const struct trace_mark *a = left, *b = right;
   int order = sign(a->lane, b->lane);
   return order ? order : sign(a->time, b->time);
 }
 
-static void sort_marks(struct trace_recording *recording) {
-  if (recording->marks.count > 1)
-    qsort(recording->marks.at, recording->marks.count, sizeof *recording->marks.at, compare_marks);
+static tnr_status sort_marks(struct trace_recording *recording, tnr_fault *fault) {
+  if (!rows_sort(recording->marks.at, recording->marks.count, sizeof *recording->marks.at,
+                 compare_marks, NULL))
+    return intake_no_room(fault);
   for (size_t i = 0; i < recording->marks.count; i++) {
     struct trace_lane *lane = &recording->lanes.at[recording->marks.at[i].lane];
     if (lane->mark_count++ == 0)
       lane->first_mark = (uint32_t)i;
   }
+  return TNR_OK;
 }
 
 static int compare_runs(const void *left, const void *right, void *runs) {
@@ -71,15 +75,15 @@ static int compare_runs(const void *left, const void *right, void *runs) {
 
 static tnr_status sort_runs(struct trace_recording *recording, tnr_fault *fault) {
   size_t count = 0;
-  recording->by_lane = malloc((recording->runs.count + 1) * sizeof *recording->by_lane);
+  recording->by_lane = spill_resize(NULL, (recording->runs.count + 1) * sizeof *recording->by_lane);
   if (!recording->by_lane)
-    return intake_out_of_memory(fault);
+    return intake_no_room(fault);
   for (size_t i = 0; i < recording->runs.count; i++)
     if (recording->runs.at[i].began != TRACE_NEVER)
       recording->by_lane[count++] = (uint32_t)i;
-  if (count > 1)
-    qsort_r(recording->by_lane, count, sizeof *recording->by_lane, compare_runs,
-            recording->runs.at);
+  if (!rows_sort(recording->by_lane, count, sizeof *recording->by_lane, compare_runs,
+                 recording->runs.at))
+    return intake_no_room(fault);
   for (size_t i = 0; i < count; i++) {
     struct trace_lane *lane = &recording->lanes.at[recording->runs.at[recording->by_lane[i]].lane];
     if (lane->run_count++ == 0)
@@ -98,7 +102,7 @@ static tnr_status init(struct trace_recording *recording, const tnr_trace_file *
   recording->file.library[sizeof file->library - 1] = '\0';
   recording->devices = calloc(file->devices + 1, sizeof *recording->devices);
   if (!recording->devices || !strings_put(&recording->strings, "", 0, &empty))
-    return intake_out_of_memory(fault);
+    return intake_no_room(fault);
   for (uint32_t i = 0; i < file->devices; i++)
     snprintf(recording->devices[i].name, sizeof recording->devices[i].name, "device %u", i);
   return TNR_OK;
@@ -130,16 +134,17 @@ tnr_status trace_recording_read(const char *path, struct trace_recording *out, t
     status = take_in(out, reader, fault);
   out->end = trace_reader_end(reader);
   trace_reader_close(reader);
-  if (status == TNR_OK)
+  if (status == TNR_OK) {
+    link_ops(out);
     status = sort_runs(out, fault);
-  if (status != TNR_OK) {
-    trace_recording_finish(out);
-    return status;
   }
-  link_ops(out);
-  sort_spans(out);
-  sort_marks(out);
-  return TNR_OK;
+  if (status == TNR_OK)
+    status = sort_spans(out, fault);
+  if (status == TNR_OK)
+    status = sort_marks(out, fault);
+  if (status != TNR_OK)
+    trace_recording_finish(out);
+  return status;
 }
 
 void trace_recording_finish(struct trace_recording *recording) {
@@ -148,16 +153,16 @@ void trace_recording_finish(struct trace_recording *recording) {
   strings_finish(&recording->sites);
   strings_finish(&recording->plans);
   numbers_finish(&recording->numbers);
-  free(recording->ops.at);
-  free(recording->runs.at);
-  free(recording->spans.at);
-  free(recording->marks.at);
-  free(recording->samples.at);
-  free(recording->lanes.at);
-  free(recording->moves.at);
-  free(recording->errors.at);
-  free(recording->inputs.at);
-  free(recording->by_lane);
+  spill_free(recording->ops.at);
+  spill_free(recording->runs.at);
+  spill_free(recording->spans.at);
+  spill_free(recording->marks.at);
+  spill_free(recording->samples.at);
+  spill_free(recording->lanes.at);
+  spill_free(recording->moves.at);
+  spill_free(recording->errors.at);
+  spill_free(recording->inputs.at);
+  spill_free(recording->by_lane);
   *recording = (struct trace_recording){0};
 }
 

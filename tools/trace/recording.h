@@ -1,5 +1,6 @@
-/* A whole recording in memory: ops, where they ran, what threads did. About 35 bytes for each
- * record of the file; nothing else here takes more than as much again.
+/* A whole recording: ops, where they ran, what threads did. About 35 bytes for each record of the
+ * file, and nothing else here takes more than twice as much again; what is large of that is in
+ * files (see spill.h), so that it takes memory only while it is looked at.
  *
  * Times are ns from the recording's beginning; of recordings in flight they may be negative. Rows
  * are referred to by index. */

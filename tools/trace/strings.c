@@ -35,10 +35,10 @@ static bool make_slots(struct strings *strings) {
   if (2 * (strings->starts.count + 1) <= strings->slot_count)
     return true;
   size_t wanted = strings->slot_count ? 2 * strings->slot_count : SLOTS_MIN;
-  uint32_t *slots = calloc(wanted, sizeof *slots);
+  uint32_t *slots = spill_resize(NULL, wanted * sizeof *slots);
   if (!slots)
     return false;
-  free(strings->slots);
+  spill_free(strings->slots);
   strings->slots = slots;
   strings->slot_count = wanted;
   for (uint32_t i = 0; i < strings->starts.count; i++)
@@ -50,7 +50,7 @@ static bool make_bytes(struct strings *strings, size_t size) {
   if (strings->room - strings->used > size)
     return true;
   size_t wanted = 2 * (strings->used + size) + SLOTS_MIN;
-  char *bytes = realloc(strings->bytes, wanted);
+  char *bytes = spill_resize(strings->bytes, wanted);
   if (!bytes)
     return false;
   strings->bytes = bytes;
@@ -77,8 +77,8 @@ bool strings_put(struct strings *strings, const void *bytes, size_t size, uint32
 }
 
 void strings_finish(struct strings *strings) {
-  free(strings->bytes);
-  free(strings->starts.at);
-  free(strings->slots);
+  spill_free(strings->bytes);
+  spill_free(strings->starts.at);
+  spill_free(strings->slots);
   *strings = (struct strings){0};
 }

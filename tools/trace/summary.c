@@ -3,8 +3,8 @@
 #include "rows.h"
 #include "walk.h"
 
-static tnr_status no_memory(tnr_fault *fault) {
-  return tnr_fail(fault, TNR_ENOMEM, "out of memory for a summary");
+static tnr_status no_room(tnr_fault *fault) {
+  return spill_fail(fault, "a summary");
 }
 
 static void add(int64_t *sum, int64_t time) {
@@ -14,14 +14,15 @@ static void add(int64_t *sum, int64_t time) {
 /* ---- ops ---- */
 
 struct timed {
-  uint32_t name, run;
+  uint32_t row; /* of the name */
   int64_t took;
 };
 
-static int compare_timed(const void *left, const void *right) {
+static int compare_timed(const void *left, const void *right, void *user) {
   const struct timed *a = left, *b = right;
-  if (a->name != b->name)
-    return a->name < b->name ? -1 : 1;
+  (void)user;
+  if (a->row != b->row)
+    return a->row < b->row ? -1 : 1;
   return (a->took > b->took) - (a->took < b->took);
 }
 
@@ -30,17 +31,51 @@ static int compare_totals(const void *left, const void *right) {
   return (a->total < b->total) - (a->total > b->total);
 }
 
-static size_t time_runs(const struct trace_recording *recording, struct timed *out) {
-  size_t count = 0;
-  for (uint32_t i = 0; i < recording->runs.count; i++) {
+/* NULL: no room. */
+static struct trace_op_row *row_of(struct trace_summary *summary, struct numbers *rows,
+                                   uint32_t name) {
+  uint32_t row;
+  bool added;
+  if (!ROWS_ROOM(&summary->ops) ||
+      !numbers_put(rows, name, (uint32_t)summary->ops.count, &row, &added))
+    return NULL;
+  if (added)
+    summary->ops.at[summary->ops.count++] = (struct trace_op_row){.name = name};
+  return &summary->ops.at[row];
+}
+
+static void add_run(const struct trace_recording *recording, uint32_t index, int64_t took,
+                    struct trace_op_row *row) {
+  const struct trace_run *run = &recording->runs.at[index];
+  bool first = run->op != TRACE_NONE && recording->ops.at[run->op].runs == index;
+  row->runs++;
+  add(&row->total, took);
+  row->bytes += trace_run_bytes(recording, run);
+  row->failed += first && recording->ops.at[run->op].completed != TRACE_NEVER &&
+                 recording->ops.at[run->op].status != TNR_OK;
+}
+
+/* The *count that began, by row, then time. Runs are looked at in their own order only: what lies
+ * apart would be gone from memory. False: no room. */
+static bool time_runs(const struct trace_recording *recording, struct trace_summary *summary,
+                      struct timed *out, size_t *count) {
+  struct numbers rows = {0};
+  bool done = true;
+  *count = 0;
+  for (uint32_t i = 0; done && i < recording->runs.count; i++) {
     const struct trace_run *run = &recording->runs.at[i];
-    if (run->began != TRACE_NEVER)
-      out[count++] = (struct timed){trace_run_name(recording, run), i,
-                                    trace_run_end(recording, run) - run->began};
+    if (run->began == TRACE_NEVER)
+      continue;
+    int64_t took = trace_run_end(recording, run) - run->began;
+    struct trace_op_row *row = row_of(summary, &rows, trace_run_name(recording, run));
+    done = row != NULL;
+    if (done) {
+      add_run(recording, i, took, row);
+      out[(*count)++] = (struct timed){(uint32_t)(row - summary->ops.at), took};
+    }
   }
-  if (count > 1)
-    qsort(out, count, sizeof *out, compare_timed);
-  return count;
+  numbers_finish(&rows);
+  return done && rows_sort(out, *count, sizeof *out, compare_timed, NULL);
 }
 
 /* The smallest that so many percent do not exceed. */
@@ -49,40 +84,20 @@ static int64_t percentile(const struct timed *sorted, size_t count, unsigned per
   return sorted[at > 0 ? at - 1 : 0].took;
 }
 
-static tnr_status sum_name(const struct trace_recording *recording, const struct timed *timed,
-                           size_t count, struct trace_summary *out, tnr_fault *fault) {
-  struct trace_op_row *row = ROWS_ADD(&out->ops);
-  if (!row)
-    return no_memory(fault);
-  row->name = timed[0].name;
-  row->runs = count;
-  row->p50 = percentile(timed, count, 50);
-  row->p99 = percentile(timed, count, 99);
-  row->longest = timed[count - 1].took;
-  for (size_t i = 0; i < count; i++) {
-    const struct trace_run *run = &recording->runs.at[timed[i].run];
-    bool first = run->op != TRACE_NONE && recording->ops.at[run->op].runs == timed[i].run;
-    add(&row->total, timed[i].took);
-    row->bytes += trace_run_bytes(recording, run);
-    row->failed += first && recording->ops.at[run->op].completed != TRACE_NEVER &&
-                   recording->ops.at[run->op].status != TNR_OK;
-  }
-  return TNR_OK;
-}
-
 static tnr_status sum_ops(const struct trace_recording *recording, struct trace_summary *out,
                           tnr_fault *fault) {
-  struct timed *timed = malloc((recording->runs.count + 1) * sizeof *timed);
-  if (!timed)
-    return no_memory(fault);
-  tnr_status status = TNR_OK;
-  size_t count = time_runs(recording, timed);
-  for (size_t from = 0, to; status == TNR_OK && from < count; from = to) {
-    for (to = from; to < count && timed[to].name == timed[from].name; to++) {
-    }
-    status = sum_name(recording, timed + from, to - from, out, fault);
+  struct timed *timed = spill_resize(NULL, (recording->runs.count + 1) * sizeof *timed);
+  size_t count = 0, at = 0;
+  bool done = timed && time_runs(recording, out, timed, &count);
+  tnr_status status = done ? TNR_OK : no_room(fault);
+  for (size_t i = 0; done && i < out->ops.count; i++) {
+    struct trace_op_row *row = &out->ops.at[i];
+    row->p50 = percentile(timed + at, row->runs, 50);
+    row->p99 = percentile(timed + at, row->runs, 99);
+    at += row->runs;
+    row->longest = timed[at - 1].took;
   }
-  free(timed);
+  spill_free(timed);
   if (out->ops.count > 1)
     qsort(out->ops.at, out->ops.count, sizeof *out->ops.at, compare_totals);
   return status;
@@ -116,7 +131,7 @@ static tnr_status sum_devices(const struct trace_recording *recording,
   tnr_status status = TNR_OK;
   out->devices = calloc(recording->file.devices + 1, sizeof *out->devices);
   if (!out->devices)
-    return no_memory(fault);
+    return no_room(fault);
   for (uint32_t i = 0; status == TNR_OK && i < recording->file.devices; i++)
     status =
         trace_gaps(recording, hosts, i, sum_gap, &out->devices[i], &out->devices[i].busy, fault);
@@ -173,7 +188,7 @@ static tnr_status sum_threads(const struct trace_recording *recording, struct tr
   out->threads = calloc(lanes + 1, sizeof *out->threads);
   if (!out->threads || !first) {
     free(first);
-    return no_memory(fault);
+    return no_room(fault);
   }
   for (uint32_t i = 0; i < lanes; i++)
     out->threads[i] = (struct trace_thread_row){
@@ -247,7 +262,7 @@ static tnr_status sum_hidden(const struct trace_recording *recording, struct tra
   size_t count = 0;
   struct waits *waits = malloc((recording->lanes.count + 1) * sizeof *waits);
   if (!waits)
-    return no_memory(fault);
+    return no_room(fault);
   for (uint32_t i = 0; i < recording->lanes.count; i++) {
     const struct trace_lane *lane = &recording->lanes.at[i];
     if (lane->kind == TNR_TRACE_APPLICATION && lane->submits > 0)
@@ -282,7 +297,7 @@ tnr_status trace_summary_make(const struct trace_recording *recording,
 }
 
 void trace_summary_finish(struct trace_summary *summary) {
-  free(summary->ops.at);
+  spill_free(summary->ops.at);
   free(summary->devices);
   free(summary->threads);
   *summary = (struct trace_summary){0};

@@ -6,6 +6,7 @@
 #include "export.h"
 #include "gaps.h"
 #include "lanes.h"
+#include "spill.h"
 #include "walk.h"
 
 /* In px. */
@@ -218,7 +219,7 @@ tnr_status trace_export_svg(const struct trace_recording *recording, FILE *to, t
   struct svg svg = {
       .recording = recording, .to = to, .scale = (WIDTH - LEFT - RIGHT) / length, .y = TOP};
   if (!order)
-    return tnr_fail(fault, TNR_ENOMEM, "out of memory for a picture");
+    return spill_fail(fault, "a picture");
   for (uint32_t i = 0; i < recording->lanes.count; i++)
     lanes += is_drawn(&recording->lanes.at[i]);
   put_head(&svg, TOP + lanes * (LANE + LANE_GAP) + LANE);

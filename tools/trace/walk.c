@@ -2,13 +2,15 @@
 
 #include <stdlib.h>
 
+#include "spill.h"
+
 /* A worker runs for its device only; in recordings that are damaged it may say otherwise. */
 tnr_status trace_walk_init(const struct trace_recording *recording, uint32_t device,
                            struct trace_walk *out, tnr_fault *fault) {
   *out = (struct trace_walk){.recording = recording, .device = device};
   out->lanes = malloc((recording->lanes.count + 1) * sizeof *out->lanes);
   if (!out->lanes)
-    return tnr_fail(fault, TNR_ENOMEM, "out of memory for the runs of a device");
+    return spill_fail(fault, "the runs of a device");
   for (size_t i = 0; i < recording->lanes.count; i++) {
     const struct trace_lane *lane = &recording->lanes.at[i];
     bool other = device != TRACE_NONE && lane->kind == TNR_TRACE_WORKER && lane->device != device;
