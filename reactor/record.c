@@ -26,12 +26,22 @@ static uint32_t next_number(tnr_tape *tape, tnr_recorder *recorder) {
   return ++tape->next_id ? tape->next_id : next_number(tape, recorder);
 }
 
+/* Where there is a timeline, in which ops have numbers too, it is the same. */
+uint32_t tnr_recording_number(tnr_op *op, tnr_tape *tape) {
+  tnr_recorder *recorder = recorder_of(op);
+  if (!op->future.numbered)
+    tnr_future_set_number(&op->future, tnr_recorder_hears(recorder->runtime) & TNR_RECORDS_TIMELINE
+                                           ? tnr_timeline_next(recorder->runtime)
+                                           : next_number(tape, recorder));
+  return tnr_op_number(op);
+}
+
 uint64_t tnr_recording_plain(tnr_op *op) {
   tnr_recorder *recorder = recorder_of(op);
   tnr_tape *tape = tnr_tape_here(recorder);
   if (!tape)
     return 0;
-  tnr_future_set_number(&op->future, next_number(tape, recorder));
+  (void)tnr_recording_number(op, tape);
   return tnr_recording_now(op->future.runtime);
 }
 
@@ -145,12 +155,11 @@ void tnr_recording_submit(tnr_op *op) {
   tnr_tape *tape = tnr_tape_here(recorder);
   if (!tape)
     return;
-  if (!op->future.numbered)
-    tnr_future_set_number(&op->future, next_number(tape, recorder));
+  uint32_t number = tnr_recording_number(op, tape);
   tnr_tape_look(tape, &recorder->ticker);
   bool plain = tnr_future_get_state(&op->future) >= TNR_FUTURE_CREATED;
   const submission what = {
-      .number = tnr_op_number(op),
+      .number = number,
       .inputs = op->in_count,
       .flags = TNR_TRACE_OP | (plain ? TNR_TRACE_PLAIN : 0u),
       .level = (tnr_level)op->future.level,

@@ -22,7 +22,7 @@ static uint32_t seen_of(const tnr_worker *worker) {
 }
 
 /* Back to back, what ends is what begins next; what comes from the queue anew was pushed since. */
-void tnr_recording_take_up(tnr_lane *lane) {
+void tnr_recording_take_up(tnr_lane *lane, tnr_op_item item) {
   tnr_recorder *recorder = recorder_at(lane);
   uint32_t seen = seen_of(&lane->device->worker);
   tnr_tape *tape = tnr_tape_here(recorder);
@@ -37,6 +37,8 @@ void tnr_recording_take_up(tnr_lane *lane) {
   tape->plan = NULL;
   tape->progress = TNR_TAPE_CREATES;
   tape->misses = misses_of(lane->device);
+  if (tape->held_since)
+    tnr_recording_let_go(tape, lane, item);
 }
 
 static uint32_t saturate(uint64_t ticks) {

@@ -50,6 +50,12 @@ static inline unsigned tnr_record_words(size_t bytes) {
   return (unsigned)((bytes + 7) / 8);
 }
 
+/* Of an op that is not submitted yet; it gets one if it has none. */
+uint32_t tnr_recording_number(tnr_op *op, tnr_tape *tape);
+
+/* A worker takes up what it had been held back from: see tape->held_since. */
+void tnr_recording_let_go(tnr_tape *tape, tnr_lane *lane, tnr_op_item item);
+
 /* ---- texts ---- */
 
 enum { TNR_TEXT_MAX = 240 }; /* bytes of a name, of attributes or of an error */

@@ -84,6 +84,9 @@ typedef struct tnr_tape {
   uint8_t progress;          /* a worker's: a tnr_tape_progress */
   void *plan;                /* a worker's: of the op that it runs now; NULL: none, or not yet */
   uint64_t began, executing; /* a worker's: ticks, of the op that it runs now */
+  uint64_t held_since;       /* a worker's, without threads: ticks, when a limit first held it back
+                              * from what comes next on its queue; 0: none has */
+  int64_t held_in;           /* likewise: the serial of the recording in which that was */
   uint64_t misses;           /* a worker's: of its program cache, when that op began */
   uint64_t next_sample;      /* the dispatcher's: ticks, when it looks at the counters again */
   tnr_tape_writer writer;

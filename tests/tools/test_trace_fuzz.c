@@ -40,11 +40,13 @@ static void make_image(void) {
           .number = 2, .name = "copy", .parent = 1, .inputs = one, .input_count = 1, .group = "g"});
   tape_span(&file, TAPE_MAIN, TNR_TRACE_BODY, 12, 30, 1, 0);
   tape_span(&file, TAPE_MAIN, TNR_TRACE_CREATE, 31, 40, 2, 0);
+  tape_held(&file, TAPE_MAIN, 35, 40, 2, 0, TNR_TRACE_CALL_HELD);
+  tape_held(&file, TAPE_MAIN, 40, 40, 0, 1, TNR_TRACE_CALL_REFUSED);
   tape_span(&file, TAPE_MAIN, TNR_TRACE_WAIT, 40, 90, 2, TNR_TRACE_FOR_COMPLETE);
   tape_wake(&file, TAPE_MAIN, 91, 0);
   tape_resolve(&file, 30, 2, 0);
-  tape_held(&file, 31, 2, 0);
   tape_launch(&file, 32, 2, 0);
+  tape_held(&file, TAPE_WORKER, 33, 35, 2, 0, TNR_TRACE_WORKER_HELD);
   tape_move(&file, 40, 2, 1, 0, 64);
   tape_begin(&file, 35, 40, 2, 0);
   tape_end(&file, 60, 2, 0);
@@ -52,6 +54,7 @@ static void make_image(void) {
   tape_error(&file, 60, 2, TNR_EKERNEL, "no");
   tape_complete(&file, 70, 2, TNR_EKERNEL);
   tape_span(&file, TAPE_DISPATCHER, TNR_TRACE_CALLBACK, 71, 75, 2, 0);
+  tape_room(&file, 75, 1);
   tape_span(&file, TAPE_DISPATCHER, TNR_TRACE_REST, 75, 80, 0, TNR_TRACE_SLEPT);
   for (unsigned counter = TNR_TRACE_MEMORY; counter <= TNR_TRACE_HANDLES; counter++)
     tape_counter(&file, 80, counter, 0, 1000);

@@ -293,6 +293,13 @@ static void read_span(const struct trace_reader *reader, const tnr_trace_span *s
   out->took = to_ns(reader, span->ticks);
 }
 
+static void read_held(const struct trace_reader *reader, const tnr_trace_held *held,
+                      struct trace_event *out) {
+  out->device = held->device;
+  out->what = held->how;
+  out->took = to_ns(reader, held->ticks);
+}
+
 /* Most have their op behind the head, and something small behind that. */
 static void read_long(const struct trace_reader *reader, const uint64_t *words,
                       struct trace_event *out) {
@@ -312,6 +319,9 @@ static void read_long(const struct trace_reader *reader, const uint64_t *words,
     break;
   case TNR_TRACE_RESOLVE:
     out->what = ((const tnr_trace_resolve *)words)->missing;
+    break;
+  case TNR_TRACE_HELD:
+    read_held(reader, (const tnr_trace_held *)words, out);
     break;
   case TNR_TRACE_RUN:
   case TNR_TRACE_BEGIN:
