@@ -39,6 +39,7 @@ typedef struct chunk {
   uint64_t lost;
   const tnr_trace_site *sites[INDICES];
   const tnr_trace_plan *plans[INDICES];
+  const tnr_trace_group *groups[INDICES];
 } chunk;
 
 static recorded_event *add_event(recorded *r) {
@@ -79,6 +80,7 @@ static void read_brief(const chunk *c, const uint64_t *words, recorded_event *ev
     event->parent = (uint32_t)words[1];
     event->site = c->sites[words[1] >> 32 & 0xffff];
     event->inputs = (uint32_t)(words[1] >> 48 & 0xff);
+    event->priority = TNR_PRIORITY_NORMAL;
     event->input = (const uint32_t *)(words + 2);
     break;
   default:
@@ -106,6 +108,8 @@ static void read_long(const chunk *c, const uint64_t *words, recorded_event *eve
     event->parent = submit->parent;
     event->site = c->sites[submit->site];
     event->inputs = submit->inputs;
+    event->group = submit->group ? c->groups[submit->group - 1] : NULL;
+    event->priority = submit->priority;
     event->input = (const uint32_t *)(submit + 1);
     break;
   case TNR_TRACE_RUN:
@@ -140,6 +144,7 @@ static void read_long(const chunk *c, const uint64_t *words, recorded_event *eve
 static bool is_definition(chunk *c, const uint64_t *words) {
   const tnr_trace_site *site = (const tnr_trace_site *)words;
   const tnr_trace_plan *plan = (const tnr_trace_plan *)words;
+  const tnr_trace_group *group = (const tnr_trace_group *)words;
   switch (words[0] & 0xff) {
   case TNR_TRACE_SITE:
     c->sites[site->index] = site;
@@ -148,6 +153,8 @@ static bool is_definition(chunk *c, const uint64_t *words) {
     c->plans[plan->index] = plan;
     return true;
   case TNR_TRACE_GROUP:
+    c->groups[group->index] = group;
+    return true;
   case TNR_TRACE_THREAD:
     return true;
   default:
@@ -181,6 +188,7 @@ static void begin_chunk(chunk *c, const tnr_trace_piece *piece) {
   assert_true(piece->lost >= c->lost);
   memset(c->sites, 0, sizeof c->sites);
   memset(c->plans, 0, sizeof c->plans);
+  memset(c->groups, 0, sizeof c->groups);
   c->sequence = piece->sequence;
   c->base = piece->base;
   c->last = piece->base > c->last ? piece->base : c->last;
@@ -252,6 +260,10 @@ static const char *text(const void *from, size_t bytes) {
 
 const char *recorded_name(const tnr_trace_site *site) {
   return text(site + 1, site->name_bytes);
+}
+
+const char *recorded_group(const tnr_trace_group *group) {
+  return text(group + 1, group->name_bytes);
 }
 
 const char *recorded_composite(const tnr_trace_site *site) {
