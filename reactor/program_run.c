@@ -2,48 +2,97 @@
 
 #include <stdlib.h>
 
-/* The operands of one run; `run` points to its arrays. */
+/* What one run needs besides the program. */
+typedef struct run_of {
+  tnr_plan *plan;
+  const tnr_op *op;
+  int piece; /* of the op's mesh */
+  const tnr_operands *in;
+} run_of;
+
+static tnr_storage *input(const run_of *of, int i) {
+  return of->in->tensors[i]->parts[of->piece];
+}
+
+static tnr_storage *output(const run_of *of, int i) {
+  return tnr_op_output(of->op, i)->parts[of->piece];
+}
+
+static tnr_status no_memory(const tnr_plan *plan, tnr_fault *fault) {
+  return tnr_fail(fault, TNR_ENOMEM, "out of memory for %d operands",
+                  plan->in_count + plan->out_count);
+}
+
+/* ---- a program that knows dense data only ---- */
+
+static tnr_status get_dense(tnr_storage *storage, const void **out, tnr_fault *fault) {
+  *out = storage->memory;
+  return tnr_storage_layout(storage) ? tnr_storage_dense(storage, out, fault) : TNR_OK;
+}
+
+static tnr_status run_dense_in(const run_of *of, const void **in, void **out, tnr_fault *fault) {
+  tnr_program *program = of->plan->program;
+  for (int i = 0; i < of->plan->in_count; i++) {
+    tnr_status status = get_dense(input(of, i), &in[i], fault);
+    if (status != TNR_OK)
+      return status;
+  }
+  for (int i = 0; i < of->plan->out_count; i++)
+    out[i] = output(of, i)->memory;
+  return program->run(program, in, out, fault);
+}
+
+static tnr_status run_dense(const run_of *of, tnr_fault *fault) {
+  const tnr_plan *plan = of->plan;
+  const void *few_in[TNR_OPERANDS_FEW];
+  void *few_out[TNR_OPERANDS_FEW];
+  if (plan->in_count <= TNR_OPERANDS_FEW && plan->out_count <= TNR_OPERANDS_FEW)
+    return run_dense_in(of, few_in, few_out, fault);
+  void **block = malloc((size_t)(plan->in_count + plan->out_count) * sizeof *block);
+  if (!block)
+    return no_memory(plan, fault);
+  tnr_status status = run_dense_in(of, (const void **)block, block + plan->in_count, fault);
+  free(block);
+  return status;
+}
+
+/* ---- one that keeps things, and knows layouts ---- */
+
 typedef struct operands {
-  tnr_program_run run;
-  int in_count, out_count;
-  tnr_storage **storages; /* [in_count], then [out_count] */
+  tnr_program_run run; /* points to the arrays */
+  const run_of *of;
   const void **in;
   void **out;
   tnr_derived_list **derived;
   const tnr_layout **in_layout, **out_layout;
 } operands;
 
-enum { ARRAYS = 3 }; /* of each input: storage, data, layout; derived besides */
+enum { OF_INPUT = 3, OF_OUTPUT = 2 }; /* arrays */
 
 /* Where they lie: few on the stack. */
 typedef struct room {
-  void *few[(2 * ARRAYS + 1) * TNR_OPERANDS_FEW];
+  void *few[(OF_INPUT + OF_OUTPUT) * TNR_OPERANDS_FEW];
   void *block; /* for more */
 } room;
 
-static void **lay_out(operands *made, void **at) {
-  made->storages = (tnr_storage **)at;
-  at += made->in_count + made->out_count;
+static void lay_out(operands *made, void **at) {
+  size_t in_count = (size_t)made->of->plan->in_count, out_count = (size_t)made->of->plan->out_count;
   made->in = (const void **)at;
-  at += made->in_count;
+  made->derived = (tnr_derived_list **)(at + in_count);
+  made->in_layout = (const tnr_layout **)(at + 2 * in_count);
+  at += OF_INPUT * in_count;
   made->out = at;
-  at += made->out_count;
-  made->derived = (tnr_derived_list **)at;
-  at += made->in_count;
-  made->in_layout = (const tnr_layout **)at;
-  at += made->in_count;
-  made->out_layout = (const tnr_layout **)at;
-  return at + made->out_count;
+  made->out_layout = (const tnr_layout **)(at + out_count);
 }
 
-static bool find_room(room *room, const tnr_plan *plan, operands *out) {
-  *out = (operands){.in_count = plan->in_count, .out_count = plan->out_count};
+static bool find_room(room *room, operands *out) {
+  const tnr_plan *plan = out->of->plan;
   room->block = NULL;
   if (plan->in_count <= TNR_OPERANDS_FEW && plan->out_count <= TNR_OPERANDS_FEW) {
     lay_out(out, room->few);
     return true;
   }
-  size_t words = (size_t)(ARRAYS + 1) * (size_t)plan->in_count + ARRAYS * (size_t)plan->out_count;
+  size_t words = OF_INPUT * (size_t)plan->in_count + OF_OUTPUT * (size_t)plan->out_count;
   room->block = malloc(words * sizeof(void *));
   if (room->block)
     lay_out(out, room->block);
@@ -51,78 +100,61 @@ static bool find_room(room *room, const tnr_plan *plan, operands *out) {
 }
 
 static const void *dense(const tnr_program_run *run, int i, tnr_fault *fault) {
-  const operands *own = (const operands *)run;
   const void *data;
-  return tnr_storage_dense(own->storages[i], &data, fault) == TNR_OK ? data : NULL;
+  tnr_status status = tnr_storage_dense(input(((const operands *)run)->of, i), &data, fault);
+  return status == TNR_OK ? data : NULL;
 }
 
-/* True when an input lies in a layout of the device's own. */
-static bool fill(operands *own, const tnr_op *op, int piece, const tnr_operands *in) {
-  bool special = false;
-  for (int i = 0; i < own->in_count; i++) {
-    tnr_storage *storage = own->storages[i] = in->tensors[i]->parts[piece];
+static void fill(operands *own) {
+  const run_of *of = own->of;
+  for (int i = 0; i < of->plan->in_count; i++) {
+    tnr_storage *storage = input(of, i);
     own->in[i] = storage->memory;
     own->derived[i] = storage->keeps ? &storage->derived : NULL;
     own->in_layout[i] = tnr_storage_layout(storage);
-    special |= own->in_layout[i] != NULL;
   }
-  for (int i = 0; i < own->out_count; i++) {
-    tnr_storage *storage = tnr_op_output(op, i)->parts[piece];
-    own->storages[own->in_count + i] = storage;
-    own->out[i] = storage->memory;
+  for (int i = 0; i < of->plan->out_count; i++) {
+    own->out[i] = output(of, i)->memory;
     own->out_layout[i] = NULL;
   }
   own->run =
       (tnr_program_run){own->in, own->out, own->derived, own->in_layout, own->out_layout, dense};
-  return special;
 }
 
-static tnr_status run_dense(tnr_program *program, const operands *own, bool special,
-                            tnr_fault *fault) {
-  for (int i = 0; special && i < own->in_count; i++) {
-    own->in[i] = dense(&own->run, i, fault);
-    if (!own->in[i])
-      return fault->code;
-  }
-  return program->run(program, own->in, own->out, fault);
+static tnr_status run_keeping(const run_of *of, tnr_fault *fault) {
+  tnr_program *program = of->plan->program;
+  operands own = {.of = of};
+  room room;
+  if (!find_room(&room, &own))
+    return no_memory(of->plan, fault);
+  fill(&own);
+  tnr_status status = program->run_keeping(program, &own.run, fault);
+  for (int i = 0; status == TNR_OK && i < of->plan->out_count; i++)
+    output(of, i)->layout = own.out_layout[i];
+  free(room.block);
+  return status;
 }
 
-static tnr_status run_keeping(tnr_program *program, const operands *own, tnr_fault *fault) {
-  tnr_status status = program->run_keeping(program, &own->run, fault);
-  if (status != TNR_OK)
-    return status;
-  for (int i = 0; i < own->out_count; i++)
-    own->storages[own->in_count + i]->layout = own->out_layout[i];
-  return TNR_OK;
+/* ---- either ---- */
+
+static tnr_status run(const run_of *of, tnr_fault *fault) {
+  return of->plan->program->run_keeping ? run_keeping(of, fault) : run_dense(of, fault);
 }
 
-static tnr_status run(tnr_plan *plan, const operands *own, bool special, tnr_fault *fault) {
-  return plan->program->run_keeping ? run_keeping(plan->program, own, fault)
-                                    : run_dense(plan->program, own, special, fault);
-}
-
-static tnr_status run_timed(tnr_plan *plan, const operands *own, bool special, tnr_fault *fault) {
+static tnr_status run_timed(const run_of *of, tnr_fault *fault) {
   int64_t begin = tnr_now_ns();
-  tnr_status status = run(plan, own, special, fault);
-  plan->took_ns = tnr_now_ns() - begin;
+  tnr_status status = run(of, fault);
+  of->plan->took_ns = tnr_now_ns() - begin;
   return status;
 }
 
 tnr_status tnr_run_program(tnr_lane *lane, tnr_op *op, int piece, tnr_plan *plan,
                            const tnr_operands *in, tnr_fault *fault) {
-  room room;
-  operands own;
+  const run_of of = {plan, op, piece, in};
   tnr_status status = tnr_plan_ready(&lane->plans, plan, fault);
   if (status != TNR_OK)
     return status;
-  if (!find_room(&room, plan, &own))
-    return tnr_fail(fault, TNR_ENOMEM, "out of memory for %d operands",
-                    plan->in_count + plan->out_count);
-  bool special = fill(&own, op, piece, in);
-  status = plan->pace == TNR_PLAN_STEADY ? run_timed(plan, &own, special, fault)
-                                         : run(plan, &own, special, fault);
-  free(room.block);
-  return status;
+  return plan->pace == TNR_PLAN_STEADY ? run_timed(&of, fault) : run(&of, fault);
 }
 
 bool tnr_run_may_hold(tnr_lane *lane, const tnr_op *op, const tnr_plan *plan) {
