@@ -64,7 +64,7 @@ void tnr_recording_held_worker(tnr_op *op, uint64_t begin) {
   if (!tape || tape->progress != TNR_TAPE_CREATES)
     return;
   tnr_tape_look_after(tape, &recorder->ticker);
-  put_held_worker(tape, tnr_future_number(&op->future), (uint16_t)tape->writer.device, begin);
+  put_held_worker(tape, tnr_recorded_op(op), (uint16_t)tape->writer.device, begin);
 }
 
 void tnr_recording_hold_back(tnr_lane *lane) {
@@ -79,7 +79,7 @@ void tnr_recording_hold_back(tnr_lane *lane) {
 }
 
 void tnr_recording_let_go(tnr_tape *tape, tnr_lane *lane, tnr_op_item item) {
-  uint32_t number = tnr_future_number(&tnr_op_item_op(item)->future);
+  uint32_t number = tnr_recorded_op(tnr_op_item_op(item));
   if (tape->held_in == tape->recording)
     put_held_worker(tape, number, (uint16_t)lane->device->index, tape->held_since);
   tape->held_since = 0;

@@ -57,6 +57,7 @@ static void read_brief(const chunk *c, const uint64_t *words, recorded_event *ev
   event->op = (uint32_t)(words[0] >> 32);
   event->what = (unsigned)(words[0] >> 8 & 0xff);
   switch (words[0] & 0xff) {
+  case TNR_TRACE_BRIEF_READY:
   case TNR_TRACE_BRIEF_RESOLVE:
     event->type = TNR_TRACE_RESOLVE;
     break;
@@ -162,6 +163,14 @@ static bool is_definition(chunk *c, const uint64_t *words) {
   }
 }
 
+/* Behind the RESOLVE that is in the same record. */
+static void add_launch(recorded *r) {
+  recorded_event *launch = add_event(r), *resolve = launch - 1;
+  *launch = *resolve;
+  launch->type = TNR_TRACE_LAUNCH;
+  resolve->what = 0;
+}
+
 static void read_record(recorded *r, chunk *c, const tnr_trace_piece *piece,
                         const uint64_t *words) {
   bool brief = (words[0] & 0xff) >= TNR_TRACE_BRIEF_RESOLVE;
@@ -180,6 +189,8 @@ static void read_record(recorded *r, chunk *c, const tnr_trace_piece *piece,
     read_brief(c, words, event);
   else
     read_long(c, words, event);
+  if ((words[0] & 0xff) == TNR_TRACE_BRIEF_READY)
+    add_launch(r);
 }
 
 static void begin_chunk(chunk *c, const tnr_trace_piece *piece) {

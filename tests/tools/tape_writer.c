@@ -372,6 +372,10 @@ void tape_brief_op(struct tape_file *file, uint64_t time, uint32_t op, uint32_t 
   put_brief(file, TAPE_DISPATCHER, TNR_TRACE_BRIEF_COMPLETE, TNR_OK, time + 260, op, 1);
 }
 
+void tape_brief_ready(struct tape_file *file, uint64_t time, uint32_t op, uint32_t device) {
+  put_brief(file, TAPE_DISPATCHER, TNR_TRACE_BRIEF_READY, device, time, op, 1);
+}
+
 void tape_whole(struct tape_file *file, const struct tape_op *op, uint32_t device,
                 uint64_t submitted, uint64_t begin, uint64_t end) {
   tape_submit(file, TAPE_MAIN, submitted, op);

@@ -81,6 +81,9 @@ void tape_wake(struct tape_file *file, uint32_t tape, uint64_t time, uint32_t de
 void tape_brief_op(struct tape_file *file, uint64_t time, uint32_t op, uint32_t input,
                    uint32_t device, const char *name);
 
+/* Resolved and launched. */
+void tape_brief_ready(struct tape_file *file, uint64_t time, uint32_t op, uint32_t device);
+
 /* An op with its whole journey, each 10 ns behind the other: submitted by main, run from `begin` to
  * `end`, complete 10 ns later. */
 void tape_whole(struct tape_file *file, const struct tape_op *op, uint32_t device,

@@ -60,6 +60,7 @@ static void make_image(void) {
     tape_counter(&file, 80, counter, 0, 1000);
   for (uint32_t i = 3; i < 20; i++)
     tape_brief_op(&file, 200 * i, i, i - 1, i % 2, "relu");
+  tape_brief_ready(&file, 4100, 20, 0);
   tape_turn(&file, TAPE_MAIN);
   tape_whole(&file, &(struct tape_op){.number = 30, .name = "last"}, 1, 8000, 8100, 8200);
   tape_close(&file, 0, true);

@@ -128,8 +128,10 @@ typedef enum tnr_trace_type {
   TNR_TRACE_BRIEF_RESOLVE = 128, /* missing */
   TNR_TRACE_BRIEF_LAUNCH,        /* device, of an op that has one part */
   TNR_TRACE_BRIEF_COMPLETE,      /* a tnr_status */
-  TNR_TRACE_BRIEF_RUN = 192,     /* flags; see below */
-  TNR_TRACE_BRIEF_SUBMIT = 224   /* flags; see below */
+  TNR_TRACE_BRIEF_READY,     /* device: RESOLVE, with nothing missing, and LAUNCH of an op that has
+                              * one part, in one turn of the dispatcher; the time is LAUNCH's */
+  TNR_TRACE_BRIEF_RUN = 192, /* flags; see below */
+  TNR_TRACE_BRIEF_SUBMIT = 224 /* flags; see below */
 } tnr_trace_type;
 
 enum { /* flags of SUBMIT: what it is, in the two lowest bits */
