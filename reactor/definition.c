@@ -45,6 +45,11 @@ static void put_site(tnr_tape *tape, const site_texts *texts, uint16_t index) {
   tnr_tape_end(tape, texts->words);
 }
 
+static bool is_site(const tnr_tape_site *slot, const tnr_tape_site *site) {
+  return slot->file == site->file && slot->line == site->line && slot->name == site->name &&
+         slot->composite == site->composite;
+}
+
 /* By what the texts say, not by where they are, which differs from run to run. */
 static unsigned hash_site(const tnr_tape_site *site) {
   const char *name = site->name, *composite = site->composite;
@@ -54,11 +59,11 @@ static unsigned hash_site(const tnr_tape_site *site) {
   return composite ? hash * 31 + (unsigned char)composite[0] : hash;
 }
 
-uint16_t tnr_define_other_site(tnr_tape *tape, const tnr_tape_site *site, unsigned words) {
+uint16_t tnr_define_site(tnr_tape *tape, const tnr_tape_site *site, unsigned words) {
   tnr_tape_site *slot = &tape->sites[hash_site(site) % TNR_TAPE_SITES];
   tnr_tape_make_room(tape, words * sizeof(uint64_t));
   tape->last_site = slot;
-  if (tnr_is_defined_site(tape, slot, site))
+  if (slot->sequence == tape->sequence && is_site(slot, site))
     return slot->index;
   site_texts texts = texts_of(site);
   tnr_tape_make_room(tape, (texts.words + words) * sizeof(uint64_t));

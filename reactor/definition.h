@@ -9,22 +9,8 @@
 
 /* ---- all: the index in the current chunk, which has room for `words` more afterwards ---- */
 
-static inline bool tnr_is_defined_site(const tnr_tape *tape, const tnr_tape_site *slot,
-                                       const tnr_tape_site *site) {
-  return slot->sequence == tape->sequence && slot->file == site->file && slot->line == site->line &&
-         slot->name == site->name && slot->composite == site->composite;
-}
-
-/* Its index and sequence are not looked at. */
-uint16_t tnr_define_other_site(tnr_tape *tape, const tnr_tape_site *site, unsigned words);
-
-/* Calls often come from where the one before came from. */
-static inline uint16_t tnr_define_site(tnr_tape *tape, const tnr_tape_site *site, unsigned words) {
-  tnr_tape_make_room(tape, words * sizeof(uint64_t));
-  const tnr_tape_site *last = tape->last_site;
-  return last && tnr_is_defined_site(tape, last, site) ? last->index
-                                                       : tnr_define_other_site(tape, site, words);
-}
+/* Its index and sequence are not looked at. It is tape->last_site then. */
+uint16_t tnr_define_site(tnr_tape *tape, const tnr_tape_site *site, unsigned words);
 
 /* 1 + the index. */
 uint16_t tnr_define_group(tnr_tape *tape, const tnr_group *group, unsigned words);

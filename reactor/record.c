@@ -131,14 +131,36 @@ static uint32_t op_input(const void *of, uint32_t index) {
   return number_of(((const tnr_op *)of)->in[index].handle);
 }
 
+static tnr_tape_site site_of(const tnr_op *op) {
+  return (tnr_tape_site){
+      .name = op->def->name, .composite = op->composite, .file = op->file, .line = op->line};
+}
+
+static __attribute__((noinline)) uint16_t define_other_site_of(tnr_tape *tape, const tnr_op *op,
+                                                               unsigned words) {
+  const tnr_tape_site site = site_of(op);
+  return tnr_define_site(tape, &site, words);
+}
+
+/* Calls often come from where the one before came from. */
+static inline uint16_t define_site_of(tnr_tape *tape, const tnr_op *op, unsigned words) {
+  const tnr_tape_site *last = tape->last_site;
+  bool same = last && last->sequence == tape->sequence && last->file == op->file &&
+              last->line == op->line && last->name == op->def->name &&
+              last->composite == op->composite;
+  bool room = (size_t)(tape->end - tape->at) >= words * sizeof(uint64_t) &&
+              tape->now - tape->base <= TNR_TRACE_TIME_MAX;
+  return __builtin_expect(same && room, 1) ? last->index : define_other_site_of(tape, op, words);
+}
+
 /* In a chunk that has room for it; of most ops this is all. */
 static inline bool put_brief_submit(tnr_tape *tape, const tnr_op *op, uint32_t number,
-                                    unsigned flags, const tnr_tape_site *at) {
+                                    unsigned flags) {
   enum { WORDS = 3, INPUTS = 2 };
   if (op->in_count > INPUTS || op->future.has_terms || op->future.level != TNR_LEVEL_NORMAL)
     return false;
   const tnr_frame *frame = tnr_thread_here()->frame;
-  uint64_t site = tnr_define_site(tape, at, WORDS), parent = frame ? frame->number : 0;
+  uint64_t site = define_site_of(tape, op, WORDS), parent = frame ? frame->number : 0;
   uint64_t *record = tnr_tape_begin_brief(tape, TNR_TRACE_BRIEF_SUBMIT, flags, number, WORDS);
   if (!record)
     return false;
@@ -163,9 +185,7 @@ void tnr_recording_submit(tnr_op *op) {
   tnr_tape_look(tape, &recorder->ticker);
   bool plain = tnr_future_get_state(&op->future) >= TNR_FUTURE_CREATED;
   unsigned flags = TNR_TRACE_OP | (plain ? TNR_TRACE_PLAIN : 0u);
-  const tnr_tape_site site = {
-      .name = op->def->name, .composite = op->composite, .file = op->file, .line = op->line};
-  if (put_brief_submit(tape, op, number, flags, &site))
+  if (put_brief_submit(tape, op, number, flags))
     return;
   const submission what = {
       .number = number,
@@ -173,7 +193,7 @@ void tnr_recording_submit(tnr_op *op) {
       .flags = flags,
       .level = (tnr_level)op->future.level,
       .group = op->future.has_terms ? tnr_op_terms(op)->group : NULL,
-      .site = site,
+      .site = site_of(op),
   };
   put_submit(tape, &what, op_input, op);
 }
@@ -260,7 +280,8 @@ void tnr_recording_launch(tnr_op *op) {
     return;
   look_now_and_then(tape, &recorder->ticker);
   unsigned type = op->future.untold ? TNR_TRACE_BRIEF_READY : TNR_TRACE_BRIEF_LAUNCH;
-  if (is_on_one(op) && put_brief(tape, type, (unsigned)tnr_mesh_first(op->exec)->index, op)) {
+  if ((op->future.untold || is_on_one(op)) &&
+      put_brief(tape, type, (unsigned)tnr_mesh_first(op->exec)->index, op)) {
     op->future.untold = false;
     return;
   }

@@ -319,12 +319,13 @@ const recorded_event *recorded_find(const recorded *r, tnr_trace_type type, uint
 
 uint32_t recorded_op(const recorded *r, const char *name, int index) {
   uint32_t below = 0;
+  size_t length = strlen(name);
   for (;; index--) {
     uint32_t found = UINT32_MAX;
     for (size_t i = 0; i < r->count; i++) {
       const recorded_event *event = &r->events[i];
       if (event->type == TNR_TRACE_SUBMIT && event->op > below && event->op < found &&
-          strcmp(recorded_name(event->site), name) == 0)
+          event->site->name_bytes == length && memcmp(event->site + 1, name, length) == 0)
         found = event->op;
     }
     if (found == UINT32_MAX)
