@@ -27,7 +27,7 @@ bool tnr_parker_wake(tnr_parker *parker) {
 }
 
 int tnr_parker_looks(void) {
-  enum { LOOKS = 16 };
+  enum { LOOKS = 6 };
   cpu_set_t cpus;
   bool one = sched_getaffinity(0, sizeof cpus, &cpus) == 0 && CPU_COUNT(&cpus) == 1;
   return one ? 1 : LOOKS;

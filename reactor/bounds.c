@@ -4,6 +4,7 @@
 
 #include "dispatcher.h"
 #include "error.h"
+#include "record.h"
 #include "wait.h"
 #include "writable.h"
 
@@ -113,10 +114,13 @@ static bool work_for_room(tnr_runtime *runtime, const tnr_want *want) {
   return status != TNR_ECLOSED; /* another thread may have taken the room */
 }
 
-static void add_when_it_fits(tnr_runtime *runtime, const tnr_want *want) {
+/* `op` NULL: a composite's call. */
+static void add_when_it_fits(tnr_runtime *runtime, tnr_op *op, const tnr_want *want) {
   tnr_bounds *bounds = &runtime->bounds;
+  uint64_t since = 0;
   pthread_mutex_lock(&bounds->lock);
   while (!bounds->closed && !tnr_bounds_fits(bounds, want)) {
+    since = since ? since : tnr_record_now(runtime);
     if (runtime->mode == TNR_THREADS)
       sleep_for_room(bounds);
     else if (!work_for_room(runtime, want))
@@ -124,13 +128,18 @@ static void add_when_it_fits(tnr_runtime *runtime, const tnr_want *want) {
   }
   add(bounds, want, 0);
   pthread_mutex_unlock(&bounds->lock);
+  tnr_record_held_call(runtime, op, want->mesh, since);
 }
 
-static bool add_if_it_fits(tnr_bounds *bounds, const tnr_want *want) {
+/* When not, `room` says how often there had been some again. */
+static bool add_if_it_fits(tnr_bounds *bounds, const tnr_want *want, uint64_t *rooms) {
   pthread_mutex_lock(&bounds->lock);
   bool room = bounds->closed || tnr_bounds_fits(bounds, want);
   if (room)
     add(bounds, want, 0);
+  else
+    bounds->refused = *want;
+  *rooms = bounds->rooms;
   pthread_mutex_unlock(&bounds->lock);
   return room;
 }
@@ -146,8 +155,16 @@ static void take_off(tnr_runtime *runtime, const tnr_want *want, bool was_sure) 
   const tnr_want less = {want->mesh, -want->ops, -want->bytes};
   pthread_mutex_lock(&bounds->lock);
   add(bounds, &less, -was_sure);
+  const tnr_want refused = bounds->refused;
+  bool room = refused.ops > 0 && tnr_bounds_fits(bounds, &refused);
+  if (room) {
+    bounds->refused.ops = 0;
+    bounds->rooms++;
+  }
   tnr_bounds_tell_of_room(bounds);
   pthread_mutex_unlock(&bounds->lock);
+  if (room)
+    tnr_record_room(runtime, refused.mesh);
 }
 
 /* Whether it is for this thread to wait where it is. */
@@ -157,22 +174,30 @@ static bool passes(const tnr_runtime *runtime) {
          (thread->mailboxes && !runtime->bounds.refuses);
 }
 
-static tnr_status refuse(tnr_runtime *runtime, const tnr_want *want, tnr_fault *fault) {
+/* Who tries again and again without any room is recorded once. */
+static tnr_status refuse(tnr_runtime *runtime, const tnr_want *want, uint64_t rooms,
+                         tnr_fault *fault) {
   tnr_thread *thread = tnr_thread_here();
+  bool again = thread->refused_by == runtime && thread->refused.mesh == want->mesh &&
+               thread->refused_at == rooms;
+  if (!again)
+    tnr_record_refusal(runtime, want->mesh);
   thread->refused_by = runtime;
+  thread->refused_at = rooms;
   thread->refused = (tnr_want){want->mesh, 1, want->bytes};
   return tnr_fail(fault, TNR_EAGAIN, "as much is in flight as the runtime's limits allow");
 }
 
 /* Adds what a call wants. */
-static tnr_status enter(tnr_runtime *runtime, const tnr_want *want, tnr_fault *fault) {
+static tnr_status enter(tnr_runtime *runtime, tnr_op *op, const tnr_want *want, tnr_fault *fault) {
   tnr_bounds *bounds = &runtime->bounds;
+  uint64_t rooms;
   if (passes(runtime))
     add_anyway(bounds, want);
   else if (!bounds->refuses)
-    add_when_it_fits(runtime, want);
-  else if (!add_if_it_fits(bounds, want))
-    return refuse(runtime, want, fault);
+    add_when_it_fits(runtime, op, want);
+  else if (!add_if_it_fits(bounds, want, &rooms))
+    return refuse(runtime, want, rooms, fault);
   return TNR_OK;
 }
 
@@ -193,7 +218,7 @@ static void note_counted(tnr_op *op, const tnr_want *want) {
 tnr_status tnr_bounds_admit(tnr_op *op) {
   tnr_fault fault;
   const tnr_want want = want_of(op);
-  tnr_status status = enter(op->future.runtime, &want, &fault);
+  tnr_status status = enter(op->future.runtime, op, &want, &fault);
   if (status != TNR_OK)
     return tnr_error_raise_at(op->def->name, tnr_op_site(op), status, "%s", fault.message);
   note_counted(op, &want);
@@ -227,15 +252,18 @@ static tnr_status check_size(tnr_bounds *bounds, const tnr_want *want, tnr_fault
 }
 
 /* With the lock held. The worker's own signals may have been held back. */
-static void await_on_worker(tnr_runtime *runtime, const tnr_want *want) {
+static void await_on_worker(tnr_op *op, const tnr_want *want) {
+  tnr_runtime *runtime = op->future.runtime;
   tnr_bounds *bounds = &runtime->bounds;
   if (!will_fit(bounds, want))
     return;
+  uint64_t since = tnr_record_now(runtime);
   pthread_mutex_unlock(&bounds->lock);
   tnr_worker_flush(&runtime->machine.devices[tnr_this_thread.index - 1]->worker);
   pthread_mutex_lock(&bounds->lock);
   while (will_fit(bounds, want))
     sleep_for_room(bounds);
+  tnr_record_held_worker(op, since);
 }
 
 /* What has several parts may need this very worker for one of them: it is neither waited for nor
@@ -246,7 +274,7 @@ static void add_on_worker(tnr_op *op, const tnr_want *want) {
   bool alone = want->mesh->count == 1;
   pthread_mutex_lock(&bounds->lock);
   if (alone && runtime->mode == TNR_THREADS)
-    await_on_worker(runtime, want);
+    await_on_worker(op, want);
   add(bounds, want, alone);
   pthread_mutex_unlock(&bounds->lock);
   op->held |= alone ? SURE : 0;
@@ -263,7 +291,7 @@ tnr_status tnr_bounds_hold(tnr_op *op, const tnr_mesh *mesh, size_t bytes, tnr_f
   if (tnr_thread_service(runtime) == TNR_SERVES_AS_WORKER)
     add_on_worker(op, &want);
   else
-    status = enter(runtime, &want, fault);
+    status = enter(runtime, op, &want, fault);
   if (status == TNR_OK)
     op->held += (uint64_t)bytes * BYTES_FROM;
   return status;
@@ -305,7 +333,7 @@ tnr_status tnr_bounds_await(tnr_runtime *runtime, const tnr_mesh *mesh, const ch
   const tnr_want want = {.mesh = mesh, .ops = 1};
   if (passes(runtime))
     return TNR_OK;
-  if (enter(runtime, &want, &fault) != TNR_OK)
+  if (enter(runtime, NULL, &want, &fault) != TNR_OK)
     return tnr_error_raise_at(name, site, fault.code, "%s", fault.message);
   take_off(runtime, &want, false);
   return TNR_OK;

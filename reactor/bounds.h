@@ -35,6 +35,9 @@ typedef struct tnr_bounds {
   int sleepers;                  /* guarded by lock: threads that do */
   struct tnr_writable *writable; /* guarded by lock: who wants to hear of room, the oldest first */
   int posting;                   /* guarded by lock: threads that are telling some of them */
+  tnr_want refused;              /* guarded by lock: the last call that was; ops 0: none, or there
+                                  * has been room for it since */
+  uint64_t rooms;                /* guarded by lock: how often there has */
   bool closed;                   /* guarded by lock: nobody waits any more */
 } tnr_bounds;
 

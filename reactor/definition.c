@@ -62,6 +62,7 @@ static unsigned hash_site(const tnr_tape_site *site) {
 uint16_t tnr_define_site(tnr_tape *tape, const tnr_tape_site *site, unsigned words) {
   tnr_tape_site *slot = &tape->sites[hash_site(site) % TNR_TAPE_SITES];
   tnr_tape_make_room(tape, words * sizeof(uint64_t));
+  tape->last_site = slot;
   if (slot->sequence == tape->sequence && is_site(slot, site))
     return slot->index;
   site_texts texts = texts_of(site);
@@ -155,12 +156,9 @@ static uint16_t put_plan(tnr_tape *tape, const tnr_plan *plan, uint16_t device, 
   return index;
 }
 
-uint16_t tnr_define_plan(tnr_tape *tape, tnr_plan *plan, uint16_t device, unsigned words) {
-  tnr_tape_make_room(tape, words * sizeof(uint64_t));
+uint16_t tnr_define_other_plan(tnr_tape *tape, tnr_plan *plan, uint16_t device, unsigned words) {
   if (!plan)
     return NO_PLAN;
-  if (plan->recorded_on == tape && plan->recorded_in == tape->sequence)
-    return plan->recorded_as;
   plan->recorded_as = put_plan(tape, plan, device, words);
   plan->recorded_on = tape;
   plan->recorded_in = tape->sequence;

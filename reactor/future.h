@@ -65,6 +65,7 @@ struct tnr_future {
   bool launched;      /* dispatcher only: waiters for LAUNCHED have been called */
   bool resolved : 1;  /* dispatcher only: of an op: what only the dispatcher writes in it is set */
   bool seen : 1;      /* dispatcher only: by the walk that is under way; see in_flight.h */
+  bool untold : 1; /* dispatcher only: that it was resolved is to be recorded with what follows */
 };
 
 enum { TNR_DESCRIBED_MAX = 16 };

@@ -1,22 +1,24 @@
-#define _GNU_SOURCE /* struct ucred, memfd_create, program_invocation_short_name */
+#define _GNU_SOURCE /* struct ucred */
 
 #include "live.h"
 
 #include <errno.h>
 #include <event2/buffer.h>
 #include <event2/bufferevent.h>
+#include <event2/event.h>
 #include <event2/listener.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "../devices/parker.h"
 #include "dispatcher.h"
+#include "live_copy.h"
 #include "runtime.h"
 
 enum {
@@ -24,19 +26,27 @@ enum {
   LINE_BYTES_MAX = 64,
   UNREAD_MAX = 64 << 10, /* bytes; while a viewer leaves so many unread, it gets no more answers */
   STUCK_S = 2,           /* for how long it may take nothing of what is there */
+  SHARE = 100,           /* of the dispatcher's time, one part in so many is for answers */
+  PAUSE_MAX_NS = 50000000,
   NUMBERS_MAX = 99
 };
 
-/* Owned by its tnr_live; a file that is being written holds one reference more. */
+/* Owned by its tnr_live. */
 typedef struct viewer {
   tnr_live *live;
-  struct bufferevent *events;
+  struct bufferevent *events; /* NULL: nobody */
+  bool wants_copy;            /* it has asked for the timeline: until it has that, nothing else */
 } viewer;
 
 struct tnr_live {
   tnr_runtime *runtime;
   struct evconnlistener *listener;
-  viewer viewers[VIEWERS_MAX]; /* events NULL: nobody */
+  struct event *later; /* a timer: to go on with answers */
+  int64_t next_ns;     /* by tnr_now_ns: before this, there are none */
+  int next_viewer;     /* who is looked at first */
+  tnr_live_copy copy;
+  viewer *copies_for; /* NULL: nobody, or it has gone */
+  viewer viewers[VIEWERS_MAX];
   char path[sizeof(((struct sockaddr_un *)0)->sun_path)];
 };
 
@@ -44,58 +54,117 @@ struct tnr_live {
 
 static void drop(viewer *viewer) {
   bufferevent_free(viewer->events); /* closes the socket */
-  viewer->events = NULL;
+  if (viewer->live->copies_for == viewer)
+    viewer->live->copies_for = NULL;
+  *viewer = (struct viewer){.live = viewer->live};
 }
 
-/* A copy in memory that has no name: the tapes go on while the viewer reads it. */
-static bool add_timeline(tnr_recorder *recorder, struct evbuffer *out, const char **reason) {
-  char path[32];
-  uint64_t bytes = 0;
-  int fd = memfd_create("tenor timeline", MFD_CLOEXEC);
-  snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
-  *reason = "it could not be written";
-  if (fd == -1)
+static void answer(viewer *viewer, const char *line) {
+  struct evbuffer *out = bufferevent_get_output(viewer->events);
+  viewer->wants_copy = strcmp(line, "timeline") == 0;
+  if (strcmp(line, "stats") == 0)
+    tnr_live_describe(viewer->live->runtime, out);
+  else if (!viewer->wants_copy)
+    evbuffer_add_printf(out, "error there is nothing of that name\n");
+}
+
+/* While a viewer leaves much unread, it is asked for nothing more. False: there is nothing to
+ * answer now. */
+static bool answer_next(viewer *viewer) {
+  struct evbuffer *in = bufferevent_get_input(viewer->events);
+  if (viewer->wants_copy)
     return false;
-  if (!tnr_recorder_copy(recorder, path, &bytes, reason)) {
-    close(fd);
+  if (evbuffer_get_length(bufferevent_get_output(viewer->events)) >= UNREAD_MAX) {
+    bufferevent_disable(viewer->events, EV_READ);
     return false;
   }
-  evbuffer_add_printf(out, "timeline %llu\n", (unsigned long long)bytes);
-  if (bytes == 0 || evbuffer_add_file(out, fd, 0, (ev_off_t)bytes) != 0)
-    close(fd); /* else it belongs to the buffer */
-  return true;
+  char *line = evbuffer_readln(in, NULL, EVBUFFER_EOL_LF);
+  if (line)
+    answer(viewer, line);
+  else if (evbuffer_get_length(in) > LINE_BYTES_MAX)
+    drop(viewer);
+  free(line);
+  return line != NULL;
 }
 
-static void answer(tnr_runtime *runtime, const char *line, struct evbuffer *out) {
-  const char *reason = "there is nothing of that name";
-  if (strcmp(line, "stats") == 0)
-    tnr_live_describe(runtime, out);
-  else if (strcmp(line, "timeline") != 0 || !add_timeline(&runtime->recorder, out, &reason))
-    evbuffer_add_printf(out, "error %s\n", reason);
+static void go_on_in(tnr_live *live, int64_t ns) {
+  const struct timeval pause = {ns / 1000000000, ns % 1000000000 / 1000 + 1};
+  (void)evtimer_add(live->later, &pause);
+}
+
+/* The tapes go on while the copy is made, and while the viewer reads it. */
+static void serve_copies(tnr_live *live) {
+  viewer *first = NULL;
+  for (int i = 0; i < VIEWERS_MAX && !first; i++)
+    first = live->viewers[i].wants_copy ? &live->viewers[i] : NULL;
+  int64_t pause = first ? tnr_live_copy_pause(&live->copy) : INT64_MAX;
+  if (pause == INT64_MAX)
+    return; /* nobody wants one, or it is being made */
+  if (pause > 0) {
+    go_on_in(live, pause);
+    return;
+  }
+  live->copies_for = first;
+  tnr_live_copy_begin(&live->copy);
+}
+
+/* One answer; and then not for a while, which is the longer the longer it took. */
+static void serve(tnr_live *live) {
+  int64_t begin = tnr_now_ns();
+  if (begin < live->next_ns) {
+    go_on_in(live, live->next_ns - begin);
+    return;
+  }
+  bool answered = false;
+  for (int i = 0; i < VIEWERS_MAX && !answered; i++) {
+    viewer *viewer = &live->viewers[live->next_viewer];
+    live->next_viewer = (live->next_viewer + 1) % VIEWERS_MAX;
+    answered = viewer->events && answer_next(viewer);
+  }
+  serve_copies(live);
+  if (!answered)
+    return;
+  int64_t pause = (SHARE - 1) * (tnr_now_ns() - begin); /* in which it may not have run itself */
+  pause = pause < PAUSE_MAX_NS ? pause : PAUSE_MAX_NS;
+  live->next_ns = begin + pause;
+  go_on_in(live, pause);
+}
+
+static void on_later(evutil_socket_t fd, short what, void *live) {
+  (void)fd;
+  (void)what;
+  serve(live);
+}
+
+static void on_copy(void *user, const tnr_live_file *file) {
+  tnr_live *live = user;
+  viewer *viewer = live->copies_for;
+  struct evbuffer *out = viewer ? bufferevent_get_output(viewer->events) : NULL;
+  live->copies_for = NULL;
+  if (viewer)
+    viewer->wants_copy = false;
+  if (viewer && file->fd == -1)
+    evbuffer_add_printf(out, "error %s\n", file->reason);
+  else if (viewer)
+    evbuffer_add_printf(out, "timeline %llu\n", (unsigned long long)file->bytes);
+  bool taken = viewer && file->fd != -1 && file->bytes > 0 &&
+               evbuffer_add_file(out, file->fd, 0, (ev_off_t)file->bytes) == 0;
+  if (file->fd != -1 && !taken)
+    close(file->fd); /* else it belongs to the buffer */
+  serve(live);
 }
 
 /* ---- viewers ---- */
 
-/* While much is unread nothing more is asked for. */
 static void on_read(struct bufferevent *events, void *user) {
-  viewer *viewer = user;
-  struct evbuffer *in = bufferevent_get_input(events), *out = bufferevent_get_output(events);
-  char *line = NULL;
-  while (evbuffer_get_length(out) < UNREAD_MAX &&
-         (line = evbuffer_readln(in, NULL, EVBUFFER_EOL_LF))) {
-    answer(viewer->live->runtime, line, out);
-    free(line);
-  }
-  if (evbuffer_get_length(out) >= UNREAD_MAX)
-    bufferevent_disable(events, EV_READ);
-  else if (evbuffer_get_length(in) > LINE_BYTES_MAX)
-    drop(viewer);
+  (void)events;
+  serve(((viewer *)user)->live);
 }
 
 /* All has been read. */
 static void on_written(struct bufferevent *events, void *user) {
   bufferevent_enable(events, EV_READ);
-  on_read(events, user);
+  serve(((viewer *)user)->live);
 }
 
 /* It has gone, or takes nothing. */
@@ -132,7 +201,7 @@ static void on_connect(struct evconnlistener *listener, evutil_socket_t fd, stru
     evutil_closesocket(fd);
     return;
   }
-  *viewer = (struct viewer){live, events};
+  *viewer = (struct viewer){.live = live, .events = events};
   bufferevent_setcb(events, on_read, on_written, on_event, viewer);
   bufferevent_setwatermark(events, EV_READ, 0, 4 * LINE_BYTES_MAX);
   (void)bufferevent_priority_set(events, TNR_LEVEL_LOW);
@@ -220,25 +289,38 @@ static tnr_status open_socket(tnr_live *live, int *fd, tnr_fault *fault) {
 
 /* ---- life ---- */
 
-tnr_status tnr_live_start(tnr_runtime *runtime, tnr_fault *fault) {
+static tnr_status no_memory(tnr_fault *fault) {
+  return tnr_fail(fault, TNR_ENOMEM, "out of memory to listen for viewers");
+}
+
+static tnr_status listen_on(tnr_live *live, tnr_fault *fault) {
   int fd;
-  tnr_live *live = calloc(1, sizeof *live);
-  if (!live)
-    return tnr_fail(fault, TNR_ENOMEM, "out of memory to listen for viewers");
-  live->runtime = runtime;
   tnr_status status = open_socket(live, &fd, fault);
-  if (status != TNR_OK) {
-    free(live);
+  if (status != TNR_OK)
     return status;
-  }
-  live->listener = evconnlistener_new(runtime->base, on_connect, live,
+  live->listener = evconnlistener_new(live->runtime->base, on_connect, live,
                                       LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC, 0, fd);
-  runtime->live = live;
   if (live->listener)
     return TNR_OK;
+  (void)unlink(live->path);
   close(fd);
-  tnr_live_finish(runtime);
-  return tnr_fail(fault, TNR_ENOMEM, "out of memory to listen for viewers");
+  return no_memory(fault);
+}
+
+tnr_status tnr_live_start(tnr_runtime *runtime, tnr_fault *fault) {
+  tnr_live *live = calloc(1, sizeof *live);
+  if (!live)
+    return no_memory(fault);
+  live->runtime = runtime;
+  runtime->live = live;
+  live->later = evtimer_new(runtime->base, on_later, live);
+  tnr_status status = live->later ? tnr_live_copy_init(&live->copy, runtime, on_copy, live, fault)
+                                  : no_memory(fault);
+  if (status == TNR_OK)
+    status = listen_on(live, fault);
+  if (status != TNR_OK)
+    tnr_live_finish(runtime);
+  return status;
 }
 
 void tnr_live_finish(tnr_runtime *runtime) {
@@ -246,12 +328,16 @@ void tnr_live_finish(tnr_runtime *runtime) {
   if (!live)
     return;
   runtime->live = NULL;
-  (void)unlink(live->path);
   for (int i = 0; i < VIEWERS_MAX; i++)
     if (live->viewers[i].events)
       drop(&live->viewers[i]);
-  if (live->listener)
+  if (live->listener) {
+    (void)unlink(live->path);
     evconnlistener_free(live->listener);
+  }
+  tnr_live_copy_finish(&live->copy);
+  if (live->later)
+    event_free(live->later);
   free(live);
 }
 

@@ -26,17 +26,31 @@ static uint32_t next_number(tnr_tape *tape, tnr_recorder *recorder) {
   return ++tape->next_id ? tape->next_id : next_number(tape, recorder);
 }
 
+/* Where there is a timeline, in which ops have numbers too, it is the same. */
+uint32_t tnr_recording_number(tnr_op *op, tnr_tape *tape) {
+  tnr_recorder *recorder = recorder_of(op);
+  if (op->future.numbered)
+    return tnr_op_number(op);
+  bool timeline = tnr_recorder_hears(recorder->runtime) & TNR_RECORDS_TIMELINE;
+  op->in[0].waiter.number =
+      timeline ? tnr_timeline_next(recorder->runtime) : next_number(tape, recorder);
+  op->future.numbered = true;
+  return tnr_op_number(op);
+}
+
 uint64_t tnr_recording_plain(tnr_op *op) {
   tnr_recorder *recorder = recorder_of(op);
   tnr_tape *tape = tnr_tape_here(recorder);
   if (!tape)
     return 0;
-  tnr_future_set_number(&op->future, next_number(tape, recorder));
+  (void)tnr_recording_number(op, tape);
   return tnr_recording_now(op->future.runtime);
 }
 
 /* Of who makes what an input is, or is of. */
-static uint32_t number_of(tnr_object *handle) {
+static inline uint32_t number_of(tnr_object *handle) {
+  if (handle->class == &tnr_op_class)
+    return tnr_recorded_op(tnr_op_of((tnr_future *)handle));
   if (handle->class == &tnr_tensor_class || handle->class == &tnr_tuple_class)
     return *tnr_object_number(handle);
   return tnr_future_number(tnr_future_source((tnr_future *)handle));
@@ -117,20 +131,42 @@ static uint32_t op_input(const void *of, uint32_t index) {
   return number_of(((const tnr_op *)of)->in[index].handle);
 }
 
-/* In a chunk that has room for it. */
-static bool put_brief_submit(tnr_tape *tape, const tnr_op *op, unsigned flags,
-                             const tnr_tape_site *at) {
+static tnr_tape_site site_of(const tnr_op *op) {
+  return (tnr_tape_site){
+      .name = op->def->name, .composite = op->composite, .file = op->file, .line = op->line};
+}
+
+static __attribute__((noinline)) uint16_t define_other_site_of(tnr_tape *tape, const tnr_op *op,
+                                                               unsigned words) {
+  const tnr_tape_site site = site_of(op);
+  return tnr_define_site(tape, &site, words);
+}
+
+/* Calls often come from where the one before came from. */
+static inline uint16_t define_site_of(tnr_tape *tape, const tnr_op *op, unsigned words) {
+  const tnr_tape_site *last = tape->last_site;
+  bool same = last && last->sequence == tape->sequence && last->file == op->file &&
+              last->line == op->line && last->name == op->def->name &&
+              last->composite == op->composite;
+  bool room = (size_t)(tape->end - tape->at) >= words * sizeof(uint64_t) &&
+              tape->now - tape->base <= TNR_TRACE_TIME_MAX;
+  return __builtin_expect(same && room, 1) ? last->index : define_other_site_of(tape, op, words);
+}
+
+/* In a chunk that has room for it; of most ops this is all. */
+static inline bool put_brief_submit(tnr_tape *tape, const tnr_op *op, uint32_t number,
+                                    unsigned flags) {
   enum { WORDS = 3, INPUTS = 2 };
   if (op->in_count > INPUTS || op->future.has_terms || op->future.level != TNR_LEVEL_NORMAL)
     return false;
   const tnr_frame *frame = tnr_thread_here()->frame;
-  uint64_t site = tnr_define_site(tape, at, WORDS), parent = frame ? frame->number : 0, inputs = 0;
-  uint64_t *record =
-      tnr_tape_begin_brief(tape, TNR_TRACE_BRIEF_SUBMIT, flags, tnr_op_number(op), WORDS);
+  uint64_t site = define_site_of(tape, op, WORDS), parent = frame ? frame->number : 0;
+  uint64_t *record = tnr_tape_begin_brief(tape, TNR_TRACE_BRIEF_SUBMIT, flags, number, WORDS);
   if (!record)
     return false;
-  for (uint32_t i = 0; i < op->in_count; i++)
-    inputs |= (uint64_t)number_of(op->in[i].handle) << 32 * i;
+  uint64_t inputs = number_of(op->in[0].handle);
+  if (op->in_count > 1)
+    inputs |= (uint64_t)number_of(op->in[1].handle) << 32;
   record[1] = parent | site << 32 | (uint64_t)op->in_count << 48;
   record[2] = inputs;
   tnr_tape_end(tape, WORDS);
@@ -145,23 +181,21 @@ void tnr_recording_submit(tnr_op *op) {
   tnr_tape *tape = tnr_tape_here(recorder);
   if (!tape)
     return;
-  if (!op->future.numbered)
-    tnr_future_set_number(&op->future, next_number(tape, recorder));
+  uint32_t number = tnr_recording_number(op, tape);
   tnr_tape_look(tape, &recorder->ticker);
   bool plain = tnr_future_get_state(&op->future) >= TNR_FUTURE_CREATED;
+  unsigned flags = TNR_TRACE_OP | (plain ? TNR_TRACE_PLAIN : 0u);
+  if (put_brief_submit(tape, op, number, flags))
+    return;
   const submission what = {
-      .number = tnr_op_number(op),
+      .number = number,
       .inputs = op->in_count,
-      .flags = TNR_TRACE_OP | (plain ? TNR_TRACE_PLAIN : 0u),
+      .flags = flags,
       .level = (tnr_level)op->future.level,
       .group = op->future.has_terms ? tnr_op_terms(op)->group : NULL,
-      .site = {.name = op->def->name,
-               .composite = op->composite,
-               .file = op->file,
-               .line = op->line},
+      .site = site_of(op),
   };
-  if (!put_brief_submit(tape, op, what.flags, &what.site))
-    put_submit(tape, &what, op_input, op);
+  put_submit(tape, &what, op_input, op);
 }
 
 void tnr_recording_refused(tnr_op *op, tnr_status status) {
@@ -183,13 +217,15 @@ void tnr_recording_create(tnr_op *op, uint64_t since) {
 
 enum {
   BRIEF_MAX = UINT8_MAX,
-  LOOK_EVERY = 8 /* of the dispatcher's records: it looks at the clock */
+  LOOK_EVERY = 12 /* of the dispatcher's records: it looks at the clock */
 };
 
 /* The dispatcher's: what it does for one op takes less time than looking at the clock. */
-static void look_now_and_then(tnr_tape *tape, const tnr_ticker *ticker) {
-  if (tape->unlooked++ % LOOK_EVERY == 0 || ticker->made)
-    tnr_tape_look(tape, ticker);
+static inline void look_now_and_then(tnr_tape *tape, const tnr_ticker *ticker) {
+  if (++tape->unlooked < LOOK_EVERY && !ticker->made)
+    return;
+  tape->unlooked = 0;
+  tnr_tape_look(tape, ticker);
 }
 
 static inline bool put_brief(tnr_tape *tape, unsigned type, unsigned what, const tnr_op *op) {
@@ -199,14 +235,12 @@ static inline bool put_brief(tnr_tape *tape, unsigned type, unsigned what, const
   return true;
 }
 
-void tnr_recording_resolve(tnr_op *op) {
+static bool is_on_one(const tnr_op *op) {
+  return op->exec && op->exec->count == 1 && tnr_mesh_first(op->exec)->index <= BRIEF_MAX;
+}
+
+static void put_resolve(tnr_tape *tape, const tnr_op *op, uint32_t missing) {
   enum { WORDS = sizeof(tnr_trace_resolve) / 8 };
-  tnr_recorder *recorder = recorder_of(op);
-  tnr_tape *tape = tnr_tape_here(recorder);
-  if (!tape || !op->future.numbered)
-    return;
-  look_now_and_then(tape, &recorder->ticker);
-  uint32_t missing = op->missing - 1;
   if (missing <= BRIEF_MAX && put_brief(tape, TNR_TRACE_BRIEF_RESOLVE, missing, op))
     return;
   tnr_tape_make_room(tape, sizeof(tnr_trace_resolve));
@@ -216,18 +250,42 @@ void tnr_recording_resolve(tnr_op *op) {
   tnr_tape_end(tape, WORDS);
 }
 
+/* What has all that it needs is launched in the same turn. */
+void tnr_recording_resolve(tnr_op *op) {
+  tnr_recorder *recorder = recorder_of(op);
+  tnr_tape *tape = tnr_dispatcher_tape(recorder);
+  uint32_t missing = op->missing - 1;
+  if (!tape || !op->future.numbered)
+    return;
+  op->future.untold = missing == 0 && is_on_one(op) && !recorder->ticker.made;
+  if (op->future.untold)
+    return;
+  look_now_and_then(tape, &recorder->ticker);
+  put_resolve(tape, op, missing);
+}
+
+/* It goes another way than that of most. */
+static void tell_resolved(tnr_tape *tape, tnr_op *op) {
+  if (op->future.untold)
+    put_resolve(tape, op, 0);
+  op->future.untold = false;
+}
+
 void tnr_recording_launch(tnr_op *op) {
   enum { WORDS = sizeof(tnr_trace_launch) / 8 };
   tnr_recorder *recorder = recorder_of(op);
   tnr_timeline_note(op, TNR_TIMELINE_LAUNCH, NULL);
-  tnr_tape *tape = tnr_is_recording(recorder->runtime) ? tnr_tape_here(recorder) : NULL;
+  tnr_tape *tape = tnr_is_recording(recorder->runtime) ? tnr_dispatcher_tape(recorder) : NULL;
   if (!tape || !op->future.numbered)
     return;
   look_now_and_then(tape, &recorder->ticker);
-  unsigned first = (unsigned)tnr_mesh_first(op->exec)->index;
-  if (op->exec->count == 1 && first <= BRIEF_MAX &&
-      put_brief(tape, TNR_TRACE_BRIEF_LAUNCH, first, op))
+  unsigned type = op->future.untold ? TNR_TRACE_BRIEF_READY : TNR_TRACE_BRIEF_LAUNCH;
+  if ((op->future.untold || is_on_one(op)) &&
+      put_brief(tape, type, (unsigned)tnr_mesh_first(op->exec)->index, op)) {
+    op->future.untold = false;
     return;
+  }
+  tell_resolved(tape, op);
   for (int i = 0; i < op->exec->count; i++) {
     tnr_tape_make_room(tape, sizeof(tnr_trace_launch));
     tnr_trace_launch *record = tnr_tape_begin(tape, TNR_TRACE_LAUNCH, 0, WORDS);
@@ -245,10 +303,11 @@ static tnr_status status_of(tnr_future *future) {
 void tnr_recording_complete(tnr_op *op) {
   tnr_recorder *recorder = recorder_of(op);
   tnr_timeline_note(op, TNR_TIMELINE_COMPLETE, NULL);
-  tnr_tape *tape = tnr_is_recording(recorder->runtime) ? tnr_tape_here(recorder) : NULL;
+  tnr_tape *tape = tnr_is_recording(recorder->runtime) ? tnr_dispatcher_tape(recorder) : NULL;
   if (!tape || !op->future.numbered)
     return;
   look_now_and_then(tape, &recorder->ticker);
+  tell_resolved(tape, op);
   /* relaxed: who completes it has seen what made it fail */
   const tnr_error *error = atomic_load_explicit(&op->future.error, memory_order_relaxed);
   tnr_status status = error ? tnr_error_code(error) : TNR_OK;

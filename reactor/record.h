@@ -12,12 +12,18 @@ void tnr_recording_submit(tnr_op *op);
 void tnr_recording_refused(tnr_op *op, tnr_status status);
 void tnr_recording_resolve(tnr_op *op);
 void tnr_recording_launch(tnr_op *op);
-void tnr_recording_take_up(tnr_lane *lane);
+void tnr_recording_take_up(tnr_lane *lane, tnr_op_item item);
 void tnr_recording_execute(tnr_lane *lane, tnr_op_item item, tnr_plan *plan, bool slow);
 void tnr_recording_move(tnr_lane *lane, tnr_op_item item, const tnr_tensor *from, bool slow);
 void tnr_recording_ran(tnr_lane *lane, tnr_op_item item);
 void tnr_recording_start(tnr_lane *lane, tnr_op_item item);
 void tnr_recording_end(tnr_lane *lane, tnr_op_item item);
+void tnr_recording_held_call(tnr_runtime *runtime, tnr_op *op, const tnr_mesh *mesh,
+                             uint64_t begin);
+void tnr_recording_refusal(tnr_runtime *runtime, const tnr_mesh *mesh);
+void tnr_recording_room(tnr_runtime *runtime, const tnr_mesh *mesh);
+void tnr_recording_held_worker(tnr_op *op, uint64_t begin);
+void tnr_recording_hold_back(tnr_lane *lane);
 void tnr_recording_signal(tnr_runtime *runtime);
 void tnr_recording_complete(tnr_op *op);
 void tnr_recording_failed(tnr_op *op, const tnr_fault *fault);
@@ -77,9 +83,9 @@ static inline void tnr_record_launch(tnr_op *op) {
 }
 
 /* A worker begins with what comes next on its queue. */
-static inline void tnr_record_take_up(tnr_lane *lane) {
+static inline void tnr_record_take_up(tnr_lane *lane, tnr_op_item item) {
   if (tnr_is_recording(lane->device->machine->runtime))
-    tnr_recording_take_up(lane);
+    tnr_recording_take_up(lane, item);
 }
 
 /* Its outputs are created, and the program is about to run; not for aliases. `slow`: that may take
@@ -192,6 +198,39 @@ static inline void tnr_record_rest(tnr_runtime *runtime, tnr_trace_why why, uint
 static inline void tnr_record_body(tnr_runtime *runtime, uint32_t number, uint64_t since) {
   if (since)
     tnr_recording_body(runtime, number, since);
+}
+
+/* ---- limits ---- */
+
+/* A call has waited for room on `mesh` (NULL: not known). `op` NULL: a composite's. */
+static inline void tnr_record_held_call(tnr_runtime *runtime, tnr_op *op, const tnr_mesh *mesh,
+                                        uint64_t since) {
+  if (since)
+    tnr_recording_held_call(runtime, op, mesh, since);
+}
+
+/* A call fails for want of it. */
+static inline void tnr_record_refusal(tnr_runtime *runtime, const tnr_mesh *mesh) {
+  if (tnr_is_recording(runtime))
+    tnr_recording_refusal(runtime, mesh);
+}
+
+/* Now there would be. */
+static inline void tnr_record_room(tnr_runtime *runtime, const tnr_mesh *mesh) {
+  if (tnr_is_recording(runtime))
+    tnr_recording_room(runtime, mesh);
+}
+
+/* A worker has waited for room for the outputs of the op that it has taken up. */
+static inline void tnr_record_held_worker(tnr_op *op, uint64_t since) {
+  if (since)
+    tnr_recording_held_worker(op, since);
+}
+
+/* Without threads: there is work on the lane that is not taken up for want of room. */
+static inline void tnr_record_hold_back(tnr_lane *lane) {
+  if (tnr_is_recording(lane->device->machine->runtime))
+    tnr_recording_hold_back(lane);
 }
 
 /* ---- others ---- */

@@ -13,19 +13,16 @@ static uint64_t misses_of(const tnr_device *device) {
   return atomic_load_explicit(&device->program_misses, memory_order_relaxed);
 }
 
-/* Another number whenever the worker has looked and found more. */
-static uint32_t seen_of(const tnr_worker *worker) {
-  uint32_t sum = 0;
-  for (int i = 0; i < TNR_LEVELS; i++)
-    sum += worker->queues[i].seen;
-  return sum;
+/* Another number whenever the worker has looked into this queue, or another one, and found more. */
+static uint32_t seen_of(const tnr_worker *worker, unsigned level) {
+  return worker->queues[level].seen * TNR_LEVELS + level;
 }
 
 /* Back to back, what ends is what begins next; what comes from the queue anew was pushed since. */
-void tnr_recording_take_up(tnr_lane *lane) {
+void tnr_recording_take_up(tnr_lane *lane, tnr_op_item item) {
   tnr_recorder *recorder = recorder_at(lane);
-  uint32_t seen = seen_of(&lane->device->worker);
-  tnr_tape *tape = tnr_tape_here(recorder);
+  uint32_t seen = seen_of(&lane->device->worker, tnr_op_item_op(item)->future.level);
+  tnr_tape *tape = tnr_worker_tape(recorder, lane->device);
   if (!tape)
     return;
   if (tape->seen != seen || recorder->runtime->worker_waits || recorder->ticker.made) {
@@ -37,6 +34,8 @@ void tnr_recording_take_up(tnr_lane *lane) {
   tape->plan = NULL;
   tape->progress = TNR_TAPE_CREATES;
   tape->misses = misses_of(lane->device);
+  if (tape->held_since)
+    tnr_recording_let_go(tape, lane, item);
 }
 
 static uint32_t saturate(uint64_t ticks) {
@@ -50,11 +49,11 @@ typedef struct run {
   uint64_t create, execute; /* ticks */
 } run;
 
-static run look_at_run(const tnr_tape *tape, const tnr_lane *lane, const tnr_op *op) {
+static inline run look_at_run(const tnr_tape *tape, const tnr_lane *lane, const tnr_op *op) {
   bool together = tape->progress == TNR_TAPE_EXECUTES && !tape->executing;
   uint64_t created = together ? tape->began : tape->executing ? tape->executing : tape->now;
   return (run){
-      .op = tnr_future_number((tnr_future *)&op->future),
+      .op = tnr_recorded_op(op),
       .flags = (misses_of(lane->device) != tape->misses ? TNR_TRACE_MISS : 0u) |
                (op->def->alias ? TNR_TRACE_ALIAS : 0u) | (together ? TNR_TRACE_TOGETHER : 0u),
       .create = created - tape->began,
@@ -75,7 +74,7 @@ static void put_run(tnr_tape *tape, unsigned type, const tnr_lane *lane, const r
   tnr_tape_end(tape, WORDS);
 }
 
-static bool put_brief_run(tnr_tape *tape, const tnr_lane *lane, const run *run) {
+static inline bool put_brief_run(tnr_tape *tape, const tnr_lane *lane, const run *run) {
   enum { WORDS = 2 };
   if (run->create > UINT16_MAX || run->execute > UINT32_MAX)
     return false;
@@ -93,7 +92,7 @@ static bool put_brief_run(tnr_tape *tape, const tnr_lane *lane, const run *run) 
  * told apart for one in a few. */
 void tnr_recording_execute(tnr_lane *lane, tnr_op_item item, tnr_plan *plan, bool slow) {
   tnr_recorder *recorder = recorder_at(lane);
-  tnr_tape *tape = tnr_tape_here(recorder);
+  tnr_tape *tape = tnr_worker_tape(recorder, lane->device);
   if (!tape || tape->progress != TNR_TAPE_CREATES)
     return;
   slow |= recorder->ticker.made; /* whose differences may be too large for RUN */
@@ -109,7 +108,7 @@ void tnr_recording_execute(tnr_lane *lane, tnr_op_item item, tnr_plan *plan, boo
 }
 
 void tnr_recording_move(tnr_lane *lane, tnr_op_item item, const tnr_tensor *from, bool slow) {
-  tnr_tape *tape = tnr_tape_here(recorder_at(lane));
+  tnr_tape *tape = tnr_worker_tape(recorder_at(lane), lane->device);
   const tnr_op *op = tnr_op_item_op(item);
   const tnr_tensor *to = (const tnr_tensor *)op->future.result;
   int piece = tnr_op_item_piece(item);
@@ -119,7 +118,7 @@ void tnr_recording_move(tnr_lane *lane, tnr_op_item item, const tnr_tensor *from
     return;
   tnr_tape_make_room(tape, words * sizeof(uint64_t));
   tnr_trace_move *record = tnr_tape_begin(tape, TNR_TRACE_MOVE, 0, words);
-  record->op = tnr_future_number((tnr_future *)&op->future);
+  record->op = tnr_recorded_op(op);
   record->from = tnr_recorded_device(tnr_mesh_first(from->mesh));
   record->to = tnr_recorded_device(piece_to->device);
   record->bytes = piece_to->bytes;
@@ -128,7 +127,7 @@ void tnr_recording_move(tnr_lane *lane, tnr_op_item item, const tnr_tensor *from
   tnr_recording_execute(lane, item, NULL, slow);
 }
 
-static void end_run(tnr_tape *tape, const tnr_lane *lane, tnr_op_item item) {
+static inline void end_run(tnr_tape *tape, const tnr_lane *lane, tnr_op_item item) {
   const tnr_recorder *recorder = recorder_at(lane);
   tnr_tape_look(tape, &recorder->ticker);
   const run run = look_at_run(tape, lane, tnr_op_item_op(item));
@@ -141,7 +140,7 @@ static void end_run(tnr_tape *tape, const tnr_lane *lane, tnr_op_item item) {
 }
 
 void tnr_recording_ran(tnr_lane *lane, tnr_op_item item) {
-  tnr_tape *tape = tnr_tape_here(recorder_at(lane));
+  tnr_tape *tape = tnr_worker_tape(recorder_at(lane), lane->device);
   if (tape && tape->progress != TNR_TAPE_IDLE && !lane->device->worker.asleep_until)
     end_run(tape, lane, item);
 }

@@ -8,10 +8,10 @@ enum { SAMPLE_NS = 10000000 }; /* between looks at the counters */
 /* ---- the dispatcher's time ---- */
 
 void tnr_recording_batch(tnr_runtime *runtime) {
-  tnr_tape *tape = tnr_tape_here(&runtime->recorder);
+  tnr_tape *tape = tnr_dispatcher_tape(&runtime->recorder);
   if (tape) {
     tnr_tape_look_after(tape, &runtime->recorder.ticker);
-    tape->unlooked = 1;
+    tape->unlooked = 0;
   }
 }
 

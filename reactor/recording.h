@@ -4,6 +4,7 @@
 
 #include <string.h>
 
+#include "op.h"
 #include "recorder.h"
 #include "runtime.h"
 #include "thread.h"
@@ -39,7 +40,26 @@ static inline tnr_tape *tnr_tape_here(tnr_recorder *recorder) {
   return tnr_claim_own_tape(recorder, serial);
 }
 
+/* That of who plays the dispatcher, for itself. */
+static inline tnr_tape *tnr_dispatcher_tape(tnr_recorder *recorder) {
+  tnr_tape *tape = recorder->tapes;
+  bool is_known = tape->recording == tnr_recorder_serial(recorder);
+  return __builtin_expect(is_known, 1) ? tape : tnr_tape_here(recorder);
+}
+
+/* That of who plays this device's worker, for itself. */
+static inline tnr_tape *tnr_worker_tape(tnr_recorder *recorder, const tnr_device *device) {
+  tnr_tape *tape = &recorder->tapes[1 + device->index];
+  bool is_known = tape->recording == tnr_recorder_serial(recorder);
+  return __builtin_expect(is_known, 1) ? tape : tnr_tape_here(recorder);
+}
+
 /* ---- numbers ---- */
+
+/* 0: none. */
+static inline uint32_t tnr_recorded_op(const tnr_op *op) {
+  return op->future.numbered ? tnr_op_number(op) : 0;
+}
 
 /* How records call it. */
 static inline uint16_t tnr_recorded_device(const tnr_device *device) {
@@ -49,6 +69,12 @@ static inline uint16_t tnr_recorded_device(const tnr_device *device) {
 static inline unsigned tnr_record_words(size_t bytes) {
   return (unsigned)((bytes + 7) / 8);
 }
+
+/* Of an op that is not submitted yet; it gets one if it has none. */
+uint32_t tnr_recording_number(tnr_op *op, tnr_tape *tape);
+
+/* A worker takes up what it had been held back from: see tape->held_since. */
+void tnr_recording_let_go(tnr_tape *tape, tnr_lane *lane, tnr_op_item item);
 
 /* ---- texts ---- */
 

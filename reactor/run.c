@@ -290,7 +290,7 @@ void tnr_op_run(tnr_lane *lane, tnr_op_item item) {
     tnr_future_set_error(&op->future, runtime->aborted);
   if (runtime->worker_waits)
     wait_for_others(worker, op);
-  tnr_record_take_up(lane);
+  tnr_record_take_up(lane, item);
   if (op->future.has_terms && !tnr_op_has_failed(op))
     tnr_terms_started(tnr_op_terms(op));
   if (!tnr_op_has_failed(op))

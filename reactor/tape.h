@@ -74,18 +74,22 @@ typedef struct tnr_tape {
   uint64_t written;          /* the chunk's, as there */
   uint64_t last;             /* ticks: of the last record in the chunk, or base */
   tnr_tape_chunk *chunk;     /* NULL before the first record */
+  int64_t recording;         /* the serial of the recording that the chunk belongs to */
   uint64_t sequence;         /* the chunk's */
   uint32_t next_id, last_id; /* numbers for ops that this thread may give */
   uint32_t seen; /* a worker's: what it had seen of its queue when it last looked at the clock */
   uint32_t at_chunk;                         /* the index of `chunk` */
   uint16_t next_site, next_plan, next_group; /* indices in the chunk */
-  int64_t recording;         /* the serial of the recording that the chunk belongs to */
   uint8_t unlooked;          /* records since the last look at the clock, modulo a few */
   uint8_t progress;          /* a worker's: a tnr_tape_progress */
   void *plan;                /* a worker's: of the op that it runs now; NULL: none, or not yet */
   uint64_t began, executing; /* a worker's: ticks, of the op that it runs now */
+  uint64_t held_since;       /* a worker's, without threads: ticks, when a limit first held it back
+                              * from what comes next on its queue; 0: none has */
+  int64_t held_in;           /* likewise: the serial of the recording in which that was */
   uint64_t misses;           /* a worker's: of its program cache, when that op began */
   uint64_t next_sample;      /* the dispatcher's: ticks, when it looks at the counters again */
+  const struct tnr_tape_site *last_site; /* the last one looked for; NULL: none */
   tnr_tape_writer writer;
   tnr_tape_site sites[TNR_TAPE_SITES];
   tnr_tape_group groups[TNR_TAPE_GROUPS];

@@ -28,7 +28,8 @@ typedef struct tnr_thread {
   tnr_runtime *worker_of;                    /* the runtime one of whose workers this is, or NULL */
   const struct tnr_mailbox_frame *mailboxes; /* whose letters it is delivering, innermost first */
   const tnr_runtime *refused_by;             /* whose limits were the last to refuse a call here; */
-  tnr_want refused;                          /* and what it wanted */
+  tnr_want refused;                          /* and what it wanted, */
+  uint64_t refused_at;                       /* and the limits' `rooms` */
   bool cleans_up;                            /* the thread's end releases all this */
 
   const struct tnr_thread *outer; /* in a role: what the thread is besides; else NULL */

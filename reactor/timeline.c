@@ -5,11 +5,19 @@
 
 #include "error.h"
 
+uint32_t tnr_timeline_next(tnr_runtime *runtime) {
+  tnr_timeline *timeline = &runtime->timeline;
+  pthread_mutex_lock(&timeline->lock);
+  uint32_t number = ++timeline->submitted;
+  pthread_mutex_unlock(&timeline->lock);
+  return number;
+}
+
 void tnr_timeline_write(tnr_op *op, tnr_timeline_kind kind, const tnr_device *device) {
   tnr_runtime *runtime = op->future.runtime;
   tnr_timeline *timeline = &runtime->timeline;
   pthread_mutex_lock(&timeline->lock);
-  if (kind == TNR_TIMELINE_SUBMIT)
+  if (kind == TNR_TIMELINE_SUBMIT && !op->future.numbered)
     tnr_future_set_number(&op->future, ++timeline->submitted);
   const tnr_timeline_entry entry = {
       .at = tnr_machine_now(&runtime->machine),

@@ -16,4 +16,7 @@ static inline void tnr_timeline_note(tnr_op *op, tnr_timeline_kind kind, const t
     tnr_timeline_write(op, kind, device);
 }
 
+/* A number for an op that has none and is written later. Any thread. */
+uint32_t tnr_timeline_next(tnr_runtime *runtime);
+
 #endif

@@ -59,10 +59,17 @@ static void be_oneself(tnr_runtime *runtime, int index) {
   tnr_role_leave(&runtime->crank.turns.roles[1 + index]);
 }
 
+static bool is_held_back(tnr_runtime *runtime, int device) {
+  bool held = tnr_bounds_hold_back(runtime, device);
+  if (held)
+    tnr_record_hold_back(&runtime->lanes[device]);
+  return held;
+}
+
 static bool has_items(tnr_runtime *runtime, int device) {
   tnr_worker *worker = worker_at(runtime, device);
   return worker->asleep_until == 0 && tnr_worker_has_work(worker) &&
-         !(runtime->bounds.on && tnr_bounds_hold_back(runtime, device));
+         !(runtime->bounds.on && is_held_back(runtime, device));
 }
 
 static void run_items(tnr_runtime *runtime, int device, uint32_t limit) {

@@ -126,7 +126,7 @@ class Maker {
       for (const { start, duration, kind } of [...this.lanes[lane].events]) {
         if (start - last > 1500) {
           this.event(lane, "rest", start - last > 20000 ? "sleeps" : "looks", last, start - last);
-          this.event(5 + device, "gap", ["nothing submitted", "another device", "the host", "the dispatcher", "a limit"][Math.floor(this.random() * 5)], last, start - last);
+          this.event(5 + device, "gap", ["nothing submitted", "another device", "the host", "the dispatcher", "limit reached"][Math.floor(this.random() * 5)], last, start - last);
         }
         last = Math.max(last, start + duration);
       }

@@ -39,6 +39,7 @@ typedef struct chunk {
   uint64_t lost;
   const tnr_trace_site *sites[INDICES];
   const tnr_trace_plan *plans[INDICES];
+  const tnr_trace_group *groups[INDICES];
 } chunk;
 
 static recorded_event *add_event(recorded *r) {
@@ -56,6 +57,7 @@ static void read_brief(const chunk *c, const uint64_t *words, recorded_event *ev
   event->op = (uint32_t)(words[0] >> 32);
   event->what = (unsigned)(words[0] >> 8 & 0xff);
   switch (words[0] & 0xff) {
+  case TNR_TRACE_BRIEF_READY:
   case TNR_TRACE_BRIEF_RESOLVE:
     event->type = TNR_TRACE_RESOLVE;
     break;
@@ -79,6 +81,7 @@ static void read_brief(const chunk *c, const uint64_t *words, recorded_event *ev
     event->parent = (uint32_t)words[1];
     event->site = c->sites[words[1] >> 32 & 0xffff];
     event->inputs = (uint32_t)(words[1] >> 48 & 0xff);
+    event->priority = TNR_PRIORITY_NORMAL;
     event->input = (const uint32_t *)(words + 2);
     break;
   default:
@@ -106,6 +109,8 @@ static void read_long(const chunk *c, const uint64_t *words, recorded_event *eve
     event->parent = submit->parent;
     event->site = c->sites[submit->site];
     event->inputs = submit->inputs;
+    event->group = submit->group ? c->groups[submit->group - 1] : NULL;
+    event->priority = submit->priority;
     event->input = (const uint32_t *)(submit + 1);
     break;
   case TNR_TRACE_RUN:
@@ -140,6 +145,7 @@ static void read_long(const chunk *c, const uint64_t *words, recorded_event *eve
 static bool is_definition(chunk *c, const uint64_t *words) {
   const tnr_trace_site *site = (const tnr_trace_site *)words;
   const tnr_trace_plan *plan = (const tnr_trace_plan *)words;
+  const tnr_trace_group *group = (const tnr_trace_group *)words;
   switch (words[0] & 0xff) {
   case TNR_TRACE_SITE:
     c->sites[site->index] = site;
@@ -148,11 +154,21 @@ static bool is_definition(chunk *c, const uint64_t *words) {
     c->plans[plan->index] = plan;
     return true;
   case TNR_TRACE_GROUP:
+    c->groups[group->index] = group;
+    return true;
   case TNR_TRACE_THREAD:
     return true;
   default:
     return false;
   }
+}
+
+/* Behind the RESOLVE that is in the same record. */
+static void add_launch(recorded *r) {
+  recorded_event *launch = add_event(r), *resolve = launch - 1;
+  *launch = *resolve;
+  launch->type = TNR_TRACE_LAUNCH;
+  resolve->what = 0;
 }
 
 static void read_record(recorded *r, chunk *c, const tnr_trace_piece *piece,
@@ -173,6 +189,8 @@ static void read_record(recorded *r, chunk *c, const tnr_trace_piece *piece,
     read_brief(c, words, event);
   else
     read_long(c, words, event);
+  if ((words[0] & 0xff) == TNR_TRACE_BRIEF_READY)
+    add_launch(r);
 }
 
 static void begin_chunk(chunk *c, const tnr_trace_piece *piece) {
@@ -181,6 +199,7 @@ static void begin_chunk(chunk *c, const tnr_trace_piece *piece) {
   assert_true(piece->lost >= c->lost);
   memset(c->sites, 0, sizeof c->sites);
   memset(c->plans, 0, sizeof c->plans);
+  memset(c->groups, 0, sizeof c->groups);
   c->sequence = piece->sequence;
   c->base = piece->base;
   c->last = piece->base > c->last ? piece->base : c->last;
@@ -254,6 +273,10 @@ const char *recorded_name(const tnr_trace_site *site) {
   return text(site + 1, site->name_bytes);
 }
 
+const char *recorded_group(const tnr_trace_group *group) {
+  return text(group + 1, group->name_bytes);
+}
+
 const char *recorded_composite(const tnr_trace_site *site) {
   return text((const char *)(site + 1) + site->name_bytes, site->composite_bytes);
 }
@@ -296,12 +319,13 @@ const recorded_event *recorded_find(const recorded *r, tnr_trace_type type, uint
 
 uint32_t recorded_op(const recorded *r, const char *name, int index) {
   uint32_t below = 0;
+  size_t length = strlen(name);
   for (;; index--) {
     uint32_t found = UINT32_MAX;
     for (size_t i = 0; i < r->count; i++) {
       const recorded_event *event = &r->events[i];
       if (event->type == TNR_TRACE_SUBMIT && event->op > below && event->op < found &&
-          strcmp(recorded_name(event->site), name) == 0)
+          event->site->name_bytes == length && memcmp(event->site + 1, name, length) == 0)
         found = event->op;
     }
     if (found == UINT32_MAX)

@@ -18,9 +18,11 @@ typedef struct recorded_event {
   uint64_t create, execute; /* RUN, BEGIN: ticks; spans: execute is how long it took */
   const tnr_trace_site *site;
   const tnr_trace_plan *plan;
-  uint32_t parent, inputs; /* SUBMIT */
-  const uint32_t *input;   /* [inputs] */
-  const uint64_t *words;   /* the record */
+  uint32_t parent, inputs;      /* SUBMIT */
+  const tnr_trace_group *group; /* SUBMIT; NULL: none */
+  unsigned priority;            /* SUBMIT */
+  const uint32_t *input;        /* [inputs] */
+  const uint64_t *words;        /* the record */
 } recorded_event;
 
 typedef struct recorded {
@@ -50,6 +52,7 @@ void recorded_finish(recorded *r);
 const char *recorded_name(const tnr_trace_site *site);
 const char *recorded_composite(const tnr_trace_site *site);
 const char *recorded_file(const tnr_trace_site *site);
+const char *recorded_group(const tnr_trace_group *group);
 const char *recorded_plan_name(const tnr_trace_plan *plan);
 const char *recorded_attrs(const tnr_trace_plan *plan);
 

@@ -37,11 +37,12 @@ static int set_up(void **state) {
   return 0;
 }
 
+/* -1: nobody listens there. */
 static int attach_to(const char *path) {
   struct sockaddr_un address = {.sun_family = AF_UNIX};
   int fd = socket(AF_UNIX, SOCK_STREAM, 0);
-  assert_int_not_equal(fd, -1);
-  assert_true(strlen(path) < sizeof address.sun_path);
+  if (fd == -1 || strlen(path) >= sizeof address.sun_path)
+    return -1;
   strcpy(address.sun_path, path);
   if (connect(fd, (const struct sockaddr *)&address, sizeof address) == 0)
     return fd;
@@ -161,23 +162,26 @@ static void the_dispatcher_answers_while_it_has_nothing_else_to_do(void **state)
 
 /* ---- the timeline ---- */
 
-static void the_timeline_is_a_recording(void **state) {
-  char path[64];
-  snprintf(path, sizeof path, "%s/timeline", folder);
-  int fd = attach(*state);
-  say(fd, "timeline\n");
-  assert_string_equal(hear(fd, "\n"), "error the runtime does not record in flight\n");
-  assert_ok(tnr_trace_start(*state, &(tnr_trace_options){.mode = TNR_TRACE_IN_FLIGHT}));
-  assert_number(rig_plus_one(tnr_to_async(rig_tensor(rig_cpu(*state, 0), 1))), 2);
-  say(fd, "timeline\n");
-  static char head[32];
+/* What comes after "timeline\n"; its length. */
+static size_t take_timeline(int fd, char **out) {
+  char head[32] = "";
   size_t length = 0;
-  while (length == 0 || head[length - 1] != '\n')
+  while (length == 0 || head[length - 1] != '\n') {
+    assert_in_range(length, 0, sizeof head - 2);
     assert_int_equal(recv(fd, head + length++, 1, 0), 1);
+  }
+  assert_memory_equal(head, "timeline ", strlen("timeline "));
   size_t bytes = strtoull(head + strlen("timeline "), NULL, 10);
-  char *file = malloc(bytes);
-  assert_non_null(file);
-  assert_int_equal(recv(fd, file, bytes, MSG_WAITALL), bytes);
+  *out = malloc(bytes);
+  assert_non_null(*out);
+  assert_int_equal(recv(fd, *out, bytes, MSG_WAITALL), bytes);
+  return bytes;
+}
+
+static void assert_timeline(int fd) {
+  char path[64], *file;
+  snprintf(path, sizeof path, "%s/timeline", folder);
+  size_t bytes = take_timeline(fd, &file);
   FILE *to = fopen(path, "wb");
   assert_non_null(to);
   assert_int_equal(fwrite(file, 1, bytes, to), bytes);
@@ -186,8 +190,86 @@ static void the_timeline_is_a_recording(void **state) {
   recorded r = recorded_read(path);
   assert_int_not_equal(recorded_op(&r, "rig_plus_one", 0), 0);
   recorded_finish(&r);
-  assert_int_equal(number_of(ask_stats(fd), "recording"), 1);
+}
+
+static void record_one(tnr_runtime *runtime) {
+  assert_ok(tnr_trace_start(runtime, &(tnr_trace_options){.mode = TNR_TRACE_IN_FLIGHT}));
+  assert_number(rig_plus_one(tnr_to_async(rig_tensor(rig_cpu(runtime, 0), 1))), 2);
+}
+
+static void the_timeline_is_a_recording(void **state) {
+  int fd = attach(*state);
+  say(fd, "timeline\n");
+  assert_string_equal(hear(fd, "\n"), "error the runtime does not record in flight\n");
+  record_one(*state);
+  say(fd, "timeline\nstats\n");
+  assert_timeline(fd);
+  assert_int_equal(number_of(hear(fd, "\n.\n"), "recording"), 1);
   assert_ok(tnr_trace_stop(*state));
+  close(fd);
+}
+
+static void two_viewers_get_a_timeline_each(void **state) {
+  int first = attach(*state), second = attach(*state);
+  record_one(*state);
+  say(first, "timeline\n");
+  say(second, "timeline\n");
+  assert_timeline(second);
+  assert_timeline(first);
+  close(first);
+  close(second);
+}
+
+/* While its copy is being made, and while it reads it. */
+static void a_viewer_may_go_in_the_middle_of_its_timeline(void **state) {
+  enum { TIMES = 6 };
+  record_one(*state);
+  for (int i = 0; i < TIMES; i++) {
+    char some[200];
+    int fd = attach(*state);
+    say(fd, "timeline\n");
+    if (i % 2)
+      assert_true(recv(fd, some, sizeof some, 0) > 0);
+    close(fd);
+  }
+  int last = attach(*state);
+  say(last, "timeline\n");
+  assert_timeline(last);
+  close(last);
+}
+
+static void the_runtime_may_end_in_the_middle_of_a_timeline(void **state) {
+  (void)state;
+  tnr_runtime *runtime = live_runtime();
+  int fd = attach(runtime);
+  assert_ok(tnr_scope_open());
+  record_one(runtime);
+  assert_ok(tnr_scope_close());
+  say(fd, "timeline\n");
+  assert_ok(tnr_runtime_destroy(runtime, TNR_DRAIN));
+  close(fd);
+}
+
+/* Answers take a hundredth of the dispatcher's time; none takes less than 1 µs. */
+static void who_asks_much_waits(void **state) {
+  enum { QUESTIONS = 40 };
+  char questions[QUESTIONS * 6 + 1] = "";
+  int fd = attach(*state);
+  for (int i = 0; i < QUESTIONS; i++)
+    memcpy(questions + (ptrdiff_t)i * 6, "stats\n", 6);
+  int64_t begin = rig_now_ns();
+  say(fd, questions);
+  size_t answers = 0, length = 0;
+  static char text[ANSWER_MAX];
+  while (answers < QUESTIONS) {
+    ssize_t got = recv(fd, text + length, sizeof text - length, 0);
+    assert_true(got > 0);
+    for (size_t end = length + (size_t)got; length < end; length++)
+      answers += length >= 2 && memcmp(text + length - 2, "\n.\n", 3) == 0;
+    memmove(text, text + length - 2, 2);
+    length = 2;
+  }
+  assert_true(rig_now_ns() - begin >= (QUESTIONS - 1) * 99 * 1000);
   close(fd);
 }
 
@@ -267,24 +349,30 @@ static void too_many_viewers_are_sent_away(void **state) {
 
 static void come_and_go(void *user, int index) {
   (void)index;
-  for (int i = 0; i < 40; i++) {
-    int fd = attach(user);
+  for (int i = 0; i < 1000; i++) {
+    int fd = attach_to(tnr_live_path(user));
+    if (fd == -1)
+      abort();
     (void)send(fd, "stats\nstats\n", 12, MSG_NOSIGNAL);
-    if (i % 2)
+    if (i % 20 == 0)
       (void)hear(fd, "\n.\n");
     close(fd);
   }
 }
 
+static atomic_bool over;
+
 static void *look_on(void *runtime) {
   come_and_go(runtime, 0);
+  atomic_store(&over, true);
   return NULL;
 }
 
 static void viewers_come_and_go_while_ops_run(void **state) {
   pthread_t thread;
+  over = false;
   assert_int_equal(pthread_create(&thread, NULL, look_on, *state), 0);
-  for (int i = 0; i < 20; i++)
+  for (int i = 0; i < 20 || !atomic_load(&over); i++)
     run_some(*state);
   pthread_join(thread, NULL);
   tnr_stats stats = {.size = sizeof stats};
@@ -421,6 +509,10 @@ int main(void) {
       live_test(the_oldest_op_is_named),
       live_test(the_dispatcher_answers_while_it_has_nothing_else_to_do),
       live_test(the_timeline_is_a_recording),
+      live_test(two_viewers_get_a_timeline_each),
+      live_test(a_viewer_may_go_in_the_middle_of_its_timeline),
+      rig_bare_test(the_runtime_may_end_in_the_middle_of_a_timeline),
+      live_test(who_asks_much_waits),
       live_test(a_stuck_viewer_is_dropped_and_holds_nobody_up),
       live_test(what_is_no_question_is_answered_with_an_error_and_too_long_a_line_with_the_end),
       live_test(too_many_viewers_are_sent_away),

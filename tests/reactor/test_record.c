@@ -296,6 +296,88 @@ static void what_is_aborted_ends_as_cancelled(void **state) {
   recorded_finish(&r);
 }
 
+/* ---- requests ---- */
+
+static void ops_say_their_group_and_priority(void **state) {
+  tnr_group *outer = tnr_group_create(*state, .name = "request 7");
+  tnr_group *inner =
+      tnr_group_create(*state, .name = "part", .priority = TNR_PRIORITY_LOW, .parent = outer);
+  tnr_future *x = tnr_to_async(rig_tensor(rig_cpu(*state, 0), 1));
+  tnr_future *last = rig_plus_one(x);
+  assert_ok(tnr_terms_open(.group = outer, .priority = TNR_PRIORITY_HIGH));
+  last = rig_plus_one(last);
+  assert_ok(tnr_terms_close());
+  assert_ok(tnr_terms_open(.group = inner));
+  last = rig_plus_one(last);
+  assert_ok(tnr_terms_close());
+  assert_ok(tnr_terms_open(.priority = TNR_PRIORITY_LOW));
+  last = rig_plus_one(last);
+  assert_ok(tnr_terms_close());
+  assert_number(last, 5);
+  recorded r = stop(*state);
+  const recorded_event *submits[4];
+  for (int i = 0; i < 4; i++)
+    submits[i] = one(&r, TNR_TRACE_SUBMIT, recorded_op(&r, "rig_plus_one", i));
+  assert_null(submits[0]->group);
+  assert_int_equal(submits[0]->priority, TNR_PRIORITY_NORMAL);
+  assert_non_null(strstr(recorded_group(submits[1]->group), "'request 7'"));
+  assert_int_equal(submits[1]->priority, TNR_PRIORITY_HIGH);
+  assert_non_null(strstr(recorded_group(submits[2]->group), "'part'"));
+  assert_int_equal(submits[2]->priority, TNR_PRIORITY_LOW);
+  assert_null(submits[3]->group);
+  assert_int_equal(submits[3]->priority, TNR_PRIORITY_LOW);
+  recorded_finish(&r);
+}
+
+/* More than are remembered, again and again. */
+static void many_groups_are_told_apart(void **state) {
+  enum { GROUPS = 20, TIMES = 3 };
+  char names[GROUPS][16];
+  tnr_group *groups[GROUPS];
+  tnr_future *x = tnr_to_async(rig_tensor(rig_cpu(*state, 0), 1)), *last = NULL;
+  for (int i = 0; i < GROUPS; i++) {
+    snprintf(names[i], sizeof names[i], "'g%d'", i);
+    names[i][strlen(names[i]) - 1] = '\0';
+    groups[i] = tnr_group_create(*state, .name = names[i] + 1);
+    assert_made(groups[i]);
+  }
+  for (int i = 0; i < TIMES * GROUPS; i++) {
+    assert_ok(tnr_terms_open(.group = groups[i % GROUPS]));
+    assert_made(last = rig_plus_one(x));
+    assert_ok(tnr_terms_close());
+  }
+  assert_number(last, 2);
+  recorded r = stop(*state);
+  for (int i = 0; i < TIMES * GROUPS; i++) {
+    const recorded_event *submit = one(&r, TNR_TRACE_SUBMIT, recorded_op(&r, "rig_plus_one", i));
+    char quoted[20];
+    snprintf(quoted, sizeof quoted, "%s'", names[i % GROUPS]);
+    assert_non_null(strstr(recorded_group(submit->group), quoted));
+  }
+  recorded_finish(&r);
+}
+
+static void what_was_cancelled_or_late_says_so(void **state) {
+  needs_threads(*state);
+  tnr_future *x = tnr_to_async(rig_tensor(rig_cpu(*state, 0), 1));
+  assert_made(rig_hold(x));
+  rig_await_held(1);
+  tnr_future *gone = rig_plus_one(x);
+  assert_ok(tnr_terms_open(.timeout_ns = 1000000));
+  tnr_future *late = rig_plus_one(x);
+  assert_ok(tnr_terms_close());
+  assert_ok(tnr_cancel(gone));
+  assert_fails(tnr_wait(gone, TNR_COMPLETE, INT64_MAX), TNR_ECANCELED);
+  assert_fails(tnr_wait(late, TNR_COMPLETE, INT64_MAX), TNR_ETIMEDOUT);
+  rig_open_gate();
+  recorded r = stop(*state);
+  assert_int_equal(one(&r, TNR_TRACE_COMPLETE, recorded_op(&r, "rig_plus_one", 0))->what,
+                   TNR_ECANCELED);
+  assert_int_equal(one(&r, TNR_TRACE_COMPLETE, recorded_op(&r, "rig_plus_one", 1))->what,
+                   TNR_ETIMEDOUT);
+  recorded_finish(&r);
+}
+
 /* ---- composites and futures of several ---- */
 
 static tnr_value relu_of_linear(const tnr_value *in, int in_count, const void *attrs) {
@@ -423,7 +505,7 @@ static void callbacks_and_waits_take_the_time_they_take(void **state) {
   recorded_finish(&r);
 }
 
-static void the_dispatcher_rests_and_is_woken(void **state) {
+static void who_rests_is_woken(void **state) {
   needs_threads(*state);
   enum { TIMES = 5 };
   tnr_future *x = tnr_to_async(rig_tensor(rig_cpu(*state, 0), 1));
@@ -432,13 +514,16 @@ static void the_dispatcher_rests_and_is_woken(void **state) {
     assert_ok(tnr_wait(rig_plus_one(x), TNR_COMPLETE, INT64_MAX));
   }
   recorded r = stop(*state);
-  size_t slept = 0, woken = 0;
+  size_t slept = 0, woken = 0, worker_woken = 0;
   for (size_t i = 0; i < r.count; i++) {
     slept += r.events[i].type == TNR_TRACE_REST && r.events[i].what == TNR_TRACE_SLEPT;
     woken += r.events[i].type == TNR_TRACE_WAKE && r.events[i].what == TNR_TRACE_NO_DEVICE;
+    worker_woken += r.events[i].type == TNR_TRACE_WAKE && r.events[i].what == 0 &&
+                    r.events[i].kind == TNR_TRACE_DISPATCHER;
   }
   assert_true(slept >= TIMES - 1); /* the first time it may have slept before this began */
   assert_true(woken >= TIMES - 1);
+  assert_true(worker_woken >= TIMES - 1);
   recorded_finish(&r);
 }
 
@@ -522,12 +607,15 @@ int main(void) {
       record_test(an_op_on_several_devices_runs_on_each),
       record_test(a_failed_op_says_why_and_its_descendants_fail),
       rig_bare_test(what_is_aborted_ends_as_cancelled),
+      record_test(ops_say_their_group_and_priority),
+      record_test(many_groups_are_told_apart),
+      record_test(what_was_cancelled_or_late_says_so),
       record_test(the_children_of_a_composite_name_it),
       record_test(a_composite_that_waits_for_shapes_runs_on_the_dispatcher),
       record_test(futures_of_several_say_of_which),
       record_test(elements_of_a_tuple_come_from_its_op),
       record_test(callbacks_and_waits_take_the_time_they_take),
-      record_test(the_dispatcher_rests_and_is_woken),
+      record_test(who_rests_is_woken),
       record_test(counters_are_looked_at),
       record_test(threads_have_tapes_and_numbers_of_their_own),
       record_test(what_was_submitted_before_has_no_number),

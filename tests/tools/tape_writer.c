@@ -226,18 +226,16 @@ void tape_resolve(struct tape_file *file, uint64_t time, uint32_t op, uint32_t m
   put_struct(file, TAPE_DISPATCHER, TNR_TRACE_RESOLVE, 0, time, &record, sizeof record);
 }
 
-static void put_launch(struct tape_file *file, unsigned type, uint64_t time, uint32_t op,
-                       uint32_t device) {
-  const tnr_trace_launch record = {.op = op, .device = (uint16_t)device};
-  put_struct(file, TAPE_DISPATCHER, type, 0, time, &record, sizeof record);
-}
-
-void tape_held(struct tape_file *file, uint64_t time, uint32_t op, uint32_t device) {
-  put_launch(file, TNR_TRACE_HELD, time, op, device);
+void tape_held(struct tape_file *file, uint32_t tape, uint64_t begin, uint64_t end, uint32_t op,
+               uint32_t device, tnr_trace_how how) {
+  const tnr_trace_held record = {
+      .op = op, .device = (uint16_t)device, .how = (uint16_t)how, .ticks = end - begin};
+  put_struct(file, tape, TNR_TRACE_HELD, 0, end, &record, sizeof record);
 }
 
 void tape_launch(struct tape_file *file, uint64_t time, uint32_t op, uint32_t device) {
-  put_launch(file, TNR_TRACE_LAUNCH, time, op, device);
+  const tnr_trace_launch record = {.op = op, .device = (uint16_t)device};
+  put_struct(file, TAPE_DISPATCHER, TNR_TRACE_LAUNCH, 0, time, &record, sizeof record);
 }
 
 /* Of f32[2, 3] and f32[3] an f32[2]: 8 bytes. */
@@ -333,6 +331,10 @@ void tape_counter(struct tape_file *file, uint64_t time, unsigned counter, uint3
   put_struct(file, TAPE_DISPATCHER, TNR_TRACE_COUNTER, 0, time, &record, sizeof record);
 }
 
+void tape_room(struct tape_file *file, uint64_t time, uint32_t device) {
+  put_short(file, TAPE_DISPATCHER, TNR_TRACE_ROOM, time, 0, device);
+}
+
 void tape_signal(struct tape_file *file, uint64_t time, uint32_t device) {
   put_short(file, TAPE_WORKER + device, TNR_TRACE_SIGNAL, time, 0, device);
 }
@@ -368,6 +370,10 @@ void tape_brief_op(struct tape_file *file, uint64_t time, uint32_t op, uint32_t 
   uint64_t *run = put_brief(file, TAPE_WORKER + device, TNR_TRACE_BRIEF_RUN, 0, time + 250, op, 2);
   run[1] = (uint64_t)CREATE << 16 | (uint64_t)EXECUTE << 32;
   put_brief(file, TAPE_DISPATCHER, TNR_TRACE_BRIEF_COMPLETE, TNR_OK, time + 260, op, 1);
+}
+
+void tape_brief_ready(struct tape_file *file, uint64_t time, uint32_t op, uint32_t device) {
+  put_brief(file, TAPE_DISPATCHER, TNR_TRACE_BRIEF_READY, device, time, op, 1);
 }
 
 void tape_whole(struct tape_file *file, const struct tape_op *op, uint32_t device,

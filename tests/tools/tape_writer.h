@@ -56,7 +56,9 @@ struct tape_op {
 
 void tape_submit(struct tape_file *file, uint32_t tape, uint64_t time, const struct tape_op *op);
 void tape_resolve(struct tape_file *file, uint64_t time, uint32_t op, uint32_t missing);
-void tape_held(struct tape_file *file, uint64_t time, uint32_t op, uint32_t device);
+void tape_held(struct tape_file *file, uint32_t tape, uint64_t begin, uint64_t end, uint32_t op,
+               uint32_t device, tnr_trace_how how);
+void tape_room(struct tape_file *file, uint64_t time, uint32_t device);
 void tape_launch(struct tape_file *file, uint64_t time, uint32_t op, uint32_t device);
 void tape_run(struct tape_file *file, uint64_t begin, uint64_t create, uint64_t end, uint32_t op,
               uint32_t device, const char *name);
@@ -78,6 +80,9 @@ void tape_wake(struct tape_file *file, uint32_t tape, uint64_t time, uint32_t de
 /* The same in the brief form, in which a tape's time may go on by at most 65535 ns. */
 void tape_brief_op(struct tape_file *file, uint64_t time, uint32_t op, uint32_t input,
                    uint32_t device, const char *name);
+
+/* Resolved and launched. */
+void tape_brief_ready(struct tape_file *file, uint64_t time, uint32_t op, uint32_t device);
 
 /* An op with its whole journey, each 10 ns behind the other: submitted by main, run from `begin` to
  * `end`, complete 10 ns later. */

@@ -270,7 +270,7 @@ static void rows_of_csv_have_the_columns_of_its_head(void **state) {
   assert_says(text,
               "4,\"mat\"\"mul</script>\",op,3,\"model.c\",33,\"\",0,TNR_OK,300,524,\"dev:0\"");
   assert_says(text,
-              ",524,1000,1100,2000,2110,8,0,\"fast\",\"f32[2, 3] f32[3]\",\"f32[2]\",\"1\"\n");
+              ",524,,1000,1100,2000,2110,8,0,\"fast\",\"f32[2, 3] f32[3]\",\"f32[2]\",\"1\"\n");
   assert_says(text, "\"4 4 0\"\n");
   trace_recording_finish(&recording);
 }

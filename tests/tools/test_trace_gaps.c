@@ -102,21 +102,62 @@ static void without_a_wait_nothing_was_submitted(void **state) {
   trace_recording_finish(&recording);
 }
 
-static void a_limit_is_told(void **state) {
+static void a_call_that_a_limit_holds_up(void **state) {
   (void)state;
-  struct tape_file file = tape_open(tape_path("limit"), 1, 0);
-  tape_submit(&file, TAPE_MAIN, 100, &one);
-  tape_resolve(&file, 200, 1, 0);
-  tape_held(&file, 250, 1, 0);
-  tape_launch(&file, 4000, 1, 0);
+  struct tape_file file = tape_open(tape_path("limit"), 2, 0);
+  tape_held(&file, TAPE_MAIN, 250, 4000, 1, 0, TNR_TRACE_CALL_HELD);
+  tape_submit(&file, TAPE_MAIN, 4050, &one);
+  tape_resolve(&file, 4060, 1, 0);
+  tape_launch(&file, 4070, 1, 0);
   tape_run(&file, 4100, 10, 5000, 1, 0, "first");
   tape_complete(&file, 5100, 1, TNR_OK);
   tape_close(&file, 0, true);
   struct trace_recording recording = tape_read("limit");
   struct gaps gaps = find(&recording, 0);
   assert_gap(&gaps.at[0], 0, 4100,
-             TIMES([TRACE_NOTHING] = 100, [TRACE_DISPATCHING] = 150, [TRACE_LIMIT] = 3750,
-                   [TRACE_WAKING] = 100));
+             TIMES([TRACE_NOTHING] = 300, [TRACE_LIMIT] = 3750, [TRACE_DISPATCHING] = 20,
+                   [TRACE_WAKING] = 30));
+  assert_int_equal(gaps.at[0].cause, TRACE_LIMIT);
+  trace_recording_finish(&recording);
+}
+
+static void a_call_that_a_limit_refuses_is_held_up_until_there_is_room(void **state) {
+  (void)state;
+  struct tape_file file = tape_open(tape_path("refused"), 2, 0);
+  tape_held(&file, TAPE_MAIN, 250, 250, 0, 0, TNR_TRACE_CALL_REFUSED);
+  tape_held(&file, TAPE_MAIN, 900, 900, 0, 0, TNR_TRACE_CALL_REFUSED);   /* tried again */
+  tape_held(&file, TAPE_MAIN, 2900, 2900, 0, 1, TNR_TRACE_CALL_REFUSED); /* for another device */
+  tape_room(&file, 2500, 0);
+  tape_room(&file, 3500, 1);
+  tape_submit(&file, TAPE_MAIN, 4050, &one);
+  tape_resolve(&file, 4060, 1, 0);
+  tape_launch(&file, 4070, 1, 0);
+  tape_run(&file, 4100, 10, 5000, 1, 0, "first");
+  tape_complete(&file, 5100, 1, TNR_OK);
+  tape_close(&file, 0, true);
+  struct trace_recording recording = tape_read("refused");
+  struct gaps gaps = find(&recording, 0);
+  assert_gap(&gaps.at[0], 0, 4100,
+             TIMES([TRACE_NOTHING] = 1800, [TRACE_LIMIT] = 2250, [TRACE_DISPATCHING] = 20,
+                   [TRACE_WAKING] = 30));
+  trace_recording_finish(&recording);
+}
+
+static void a_worker_that_a_limit_holds_up(void **state) {
+  (void)state;
+  struct tape_file file = tape_open(tape_path("held_worker"), 1, 0);
+  tape_submit(&file, TAPE_MAIN, 100, &one);
+  tape_resolve(&file, 200, 1, 0);
+  tape_launch(&file, 250, 1, 0);
+  tape_held(&file, TAPE_WORKER, 300, 4000, 1, 0, TNR_TRACE_WORKER_HELD);
+  tape_run(&file, 4000, 10, 5000, 1, 0, "first");
+  tape_complete(&file, 5100, 1, TNR_OK);
+  tape_close(&file, 0, true);
+  struct trace_recording recording = tape_read("held_worker");
+  struct gaps gaps = find(&recording, 0);
+  assert_gap(&gaps.at[0], 0, 4000,
+             TIMES([TRACE_NOTHING] = 100, [TRACE_LIMIT] = 3700, [TRACE_DISPATCHING] = 150,
+                   [TRACE_WAKING] = 50));
   assert_int_equal(gaps.at[0].cause, TRACE_LIMIT);
   trace_recording_finish(&recording);
 }
@@ -204,7 +245,9 @@ int main(void) {
       cmocka_unit_test(a_diamond_waits_for_the_other_device),
       cmocka_unit_test(a_thread_that_waits_keeps_its_device_waiting),
       cmocka_unit_test(without_a_wait_nothing_was_submitted),
-      cmocka_unit_test(a_limit_is_told),
+      cmocka_unit_test(a_call_that_a_limit_holds_up),
+      cmocka_unit_test(a_call_that_a_limit_refuses_is_held_up_until_there_is_room),
+      cmocka_unit_test(a_worker_that_a_limit_holds_up),
       cmocka_unit_test(an_input_of_the_program_is_waited_for_on_the_host),
       cmocka_unit_test(a_callback_submits_when_another_device_is_done),
       cmocka_unit_test(a_worker_that_waits_itself_waits_for_the_other_device),

@@ -167,8 +167,8 @@ static void limits_callbacks_and_copies_have_their_names(void **state) {
   struct tape_file file = tape_open(tape_path("several"), 1, 0);
   tape_submit(&file, TAPE_MAIN, 100, &(struct tape_op){.number = 1, .name = "to_device"});
   tape_resolve(&file, 150, 1, 0);
-  tape_held(&file, 200, 1, 0);
-  tape_launch(&file, 900, 1, 0);
+  tape_launch(&file, 200, 1, 0);
+  tape_held(&file, TAPE_WORKER, 250, 950, 1, 0, TNR_TRACE_WORKER_HELD);
   tape_move(&file, 1000, 1, 0xffff, 0, 4096);
   tape_begin(&file, 950, 1000, 1, 0);
   tape_end(&file, 2000, 1, 0);
@@ -183,7 +183,7 @@ static void limits_callbacks_and_copies_have_their_names(void **state) {
   struct found f = find("several");
   const struct expected steps[] = {
       {TRACE_BEFORE, 0, 100, 0},          {TRACE_DISPATCH, 100, 200, 1},
-      {TRACE_HELD_BACK, 200, 900, 1},     {TRACE_TAKE_UP, 900, 950, 1},
+      {TRACE_TAKE_UP, 200, 250, 1},       {TRACE_HELD_BACK, 250, 950, 1},
       {TRACE_CREATE, 950, 1000, 1},       {TRACE_COPY, 1000, 2000, 1},
       {TRACE_DISPATCH, 2000, 2100, 1},    {TRACE_DISPATCH, 2100, 2200, 1},
       {TRACE_IN_CALLBACK, 2200, 2500, 2}, {TRACE_DISPATCH, 2500, 2700, 2},
@@ -193,6 +193,24 @@ static void limits_callbacks_and_copies_have_their_names(void **state) {
   assert_steps(&f, steps, sizeof steps / sizeof *steps);
   assert_gain(&f, "a limit", 700, 700);
   assert_gain(&f, "to_device", 1050, 1050);
+  finish(&f);
+}
+
+static void a_call_that_a_limit_holds_up(void **state) {
+  (void)state;
+  struct tape_file file = tape_open(tape_path("held_call"), 1, 0);
+  tape_held(&file, TAPE_MAIN, 200, 900, 1, 0, TNR_TRACE_CALL_HELD);
+  tape_whole(&file, &(struct tape_op){.number = 1, .name = "first"}, 0, 950, 1000, 2000);
+  tape_close(&file, 0, true);
+  struct found f = find("held_call");
+  const struct expected steps[] = {
+      {TRACE_BEFORE, 0, 200, 0},      {TRACE_HELD_BACK, 200, 900, 1},
+      {TRACE_HOST_CODE, 900, 950, 1}, {TRACE_DISPATCH, 950, 970, 1},
+      {TRACE_TAKE_UP, 970, 1000, 1},  {TRACE_CREATE, 1000, 1010, 1},
+      {TRACE_EXECUTE, 1010, 2000, 1}, {TRACE_DISPATCH, 2000, 2010, 1},
+  };
+  assert_steps(&f, steps, sizeof steps / sizeof *steps);
+  assert_gain(&f, "a limit", 700, 700);
   finish(&f);
 }
 
@@ -213,6 +231,7 @@ int main(void) {
       cmocka_unit_test(a_wait_in_the_middle_is_on_it),
       cmocka_unit_test(a_full_queue_is_followed_along_the_worker),
       cmocka_unit_test(limits_callbacks_and_copies_have_their_names),
+      cmocka_unit_test(a_call_that_a_limit_holds_up),
       cmocka_unit_test(an_empty_recording_has_none),
   };
   return cmocka_run_group_tests(tests, tape_enter, tape_leave);

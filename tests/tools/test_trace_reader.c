@@ -117,6 +117,42 @@ static void both_forms_say_the_same(void **state) {
   assert_int_equal(seen, 31);
 }
 
+static void one_record_may_tell_of_two_events(void **state) {
+  (void)state;
+  struct tape_file file = tape_open(tape_path("ready"), 3, 0);
+  tape_brief_ready(&file, 1000, 7, 2);
+  tape_brief_ready(&file, 1010, 8, 1);
+  tape_close(&file, 0, true);
+  const struct trace_event expected[] = {
+      {.type = TNR_TRACE_RESOLVE, .op = 7, .time = 1000, .what = 0},
+      {.type = TNR_TRACE_LAUNCH, .op = 7, .time = 1000, .device = 2},
+      {.type = TNR_TRACE_RESOLVE, .op = 8, .time = 1010, .what = 0},
+      {.type = TNR_TRACE_LAUNCH, .op = 8, .time = 1010, .device = 1},
+  };
+  struct trace_reader *reader;
+  struct trace_event event;
+  tnr_fault fault;
+  bool more;
+  size_t seen = 0;
+  assert_int_equal(trace_reader_open(tape_path("ready"), &reader, &fault), TNR_OK);
+  while (trace_reader_next(reader, &event, &more, &fault) == TNR_OK && more) {
+    if (event.kind != TNR_TRACE_DISPATCHER || event.type == TRACE_CHUNK)
+      continue;
+    assert_in_range(seen, 0, 3);
+    const struct trace_event *wanted = &expected[seen++];
+    assert_int_equal(event.type, wanted->type);
+    assert_int_equal(event.op, wanted->op);
+    assert_int_equal(event.time, wanted->time);
+    if (event.type == TNR_TRACE_RESOLVE)
+      assert_int_equal(event.what, wanted->what);
+    else
+      assert_int_equal(event.device, wanted->device);
+  }
+  assert_int_equal(seen, 4);
+  assert_int_equal(trace_reader_end(reader).records, 2);
+  trace_reader_close(reader);
+}
+
 static void what_is_not_known_is_passed_over(void **state) {
   (void)state;
   const uint64_t rest[] = {1, 2, 3};
@@ -309,6 +345,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       tape_test(a_whole_file_is_read_to_its_end),
       tape_test(both_forms_say_the_same),
+      tape_test(one_record_may_tell_of_two_events),
       tape_test(what_is_not_known_is_passed_over),
       tape_test(times_go_by_the_clock_of_the_file),
       tape_test(cut_off_anywhere_the_rest_is_read),

@@ -59,11 +59,13 @@ void trace_fuzz_image(const char *path) {
           .number = 2, .name = "copy", .parent = 1, .inputs = one, .input_count = 1, .group = "g"});
   tape_span(&file, TAPE_MAIN, TNR_TRACE_BODY, 12, 30, 1, 0);
   tape_span(&file, TAPE_MAIN, TNR_TRACE_CREATE, 31, 40, 2, 0);
+  tape_held(&file, TAPE_MAIN, 35, 40, 2, 0, TNR_TRACE_CALL_HELD);
+  tape_held(&file, TAPE_MAIN, 40, 40, 0, 1, TNR_TRACE_CALL_REFUSED);
   tape_span(&file, TAPE_MAIN, TNR_TRACE_WAIT, 40, 90, 2, TNR_TRACE_FOR_COMPLETE);
   tape_wake(&file, TAPE_MAIN, 91, 0);
   tape_resolve(&file, 30, 2, 0);
-  tape_held(&file, 31, 2, 0);
   tape_launch(&file, 32, 2, 0);
+  tape_held(&file, TAPE_WORKER, 33, 35, 2, 0, TNR_TRACE_WORKER_HELD);
   tape_move(&file, 40, 2, 1, 0, 64);
   tape_begin(&file, 35, 40, 2, 0);
   tape_end(&file, 60, 2, 0);
@@ -71,11 +73,13 @@ void trace_fuzz_image(const char *path) {
   tape_error(&file, 60, 2, TNR_EKERNEL, "no");
   tape_complete(&file, 70, 2, TNR_EKERNEL);
   tape_span(&file, TAPE_DISPATCHER, TNR_TRACE_CALLBACK, 71, 75, 2, 0);
+  tape_room(&file, 75, 1);
   tape_span(&file, TAPE_DISPATCHER, TNR_TRACE_REST, 75, 80, 0, TNR_TRACE_SLEPT);
   for (unsigned counter = TNR_TRACE_MEMORY; counter <= TNR_TRACE_HANDLES; counter++)
     tape_counter(&file, 80, counter, 0, 1000);
   for (uint32_t i = 3; i < 20; i++)
     tape_brief_op(&file, 200 * i, i, i - 1, i % 2, "relu");
+  tape_brief_ready(&file, 4100, 20, 0);
   tape_turn(&file, TAPE_MAIN);
   tape_whole(&file, &(struct tape_op){.number = 30, .name = "last"}, 1, 8000, 8100, 8200);
   tape_close(&file, 0, true);

@@ -15,7 +15,7 @@ static const char help[] =
     "had nothing to run, the longest of each, and says why: nothing was submitted;\n"
     "or what came next waited for the host (the thread that submitted it was\n"
     "waiting itself, or in a callback; or an input was the program's own), for an\n"
-    "input from another device, for a limit, for the dispatcher, or for the worker\n"
+    "input from another device, for the dispatcher, or for the worker\n"
     "to take it up.\n"
     "\n"
     "  -m, --min TIME  the shortest gap to list, such as 50us or 2ms (default 10us)\n"

@@ -52,6 +52,11 @@ static void print_ops(const struct trace_recording *recording, const struct trac
     printf("  … and %zu more: --all shows them\n", summary->ops.count - shown);
 }
 
+/* A cause that says all by itself. */
+static bool is_own(int cause) {
+  return cause == TRACE_NOTHING || cause == TRACE_LIMIT;
+}
+
 static void print_device(const struct trace_recording *recording, uint32_t device,
                          const struct trace_device_row *row) {
   printf("  %s %9s runs  busy %s (%s)  idle %s (%s)\n",
@@ -60,9 +65,9 @@ static void print_device(const struct trace_recording *recording, uint32_t devic
          screen_time_column(row->idle), screen_share(row->idle, recording->last));
   for (int i = 0; i < TRACE_CAUSES; i++)
     if (row->causes[i] > 0)
-      printf("    %s %s %s (%s)\n", i == TRACE_NOTHING ? "idle:       " : "waiting for:",
-             screen_column(trace_cause_names[i], 18), screen_time_column(row->causes[i]),
-             screen_share(row->causes[i], recording->last));
+      printf("    %s %s %s (%s)\n",
+             is_own(i) ? "idle:       " : "waiting for:", screen_column(trace_cause_names[i], 18),
+             screen_time_column(row->causes[i]), screen_share(row->causes[i], recording->last));
 }
 
 static void print_devices(const struct trace_recording *recording,
@@ -83,6 +88,10 @@ static void print_application(const struct trace_recording *recording,
          screen_share(row->waited, recording->last));
   if (row->cpu > 0)
     printf("; CPU %s", screen_time(row->cpu));
+  if (row->held > 0 || row->refused > 0)
+    printf("\n  %14s a limit held it up for %s (%s), and refused %s calls", "",
+           screen_time(row->held), screen_share(row->held, recording->last),
+           screen_count(row->refused));
   printf("\n  %14s free for %s of the %s that devices ran (%s)\n", "", screen_time(row->hidden),
          screen_time(summary->running), screen_share(row->hidden, summary->running));
 }
@@ -170,6 +179,8 @@ static void json_threads(struct json *json, const struct trace_recording *record
     json_put_integer(json, "submits", (int64_t)row->submits);
     json_put_integer(json, "wakes", (int64_t)row->wakes);
     json_put_integer(json, "waited", row->waited);
+    json_put_integer(json, "held", row->held);
+    json_put_integer(json, "refused", (int64_t)row->refused);
     json_put_integer(json, "callbacks", row->callbacks);
     json_put_integer(json, "rested", row->rested);
     json_put_integer(json, "slept", row->slept);

@@ -251,14 +251,20 @@ static void put_submit(struct chrome *c, uint32_t index, uint32_t lane) {
   end_event(c);
 }
 
-static void put_wake(struct chrome *c, const struct trace_mark *mark) {
+static void put_mark(struct chrome *c, const struct trace_mark *mark) {
   char title[100];
-  bool dispatcher = mark->device == TNR_TRACE_NO_DEVICE;
-  if (c->brief || mark->type != TNR_TRACE_WAKE)
+  bool no_device = mark->device == TNR_TRACE_NO_DEVICE;
+  const char *device = no_device ? "" : trace_device_name(c->recording, mark->device);
+  if (c->brief)
     return;
-  snprintf(title, sizeof title, "wake %s",
-           dispatcher ? "dispatcher" : trace_device_name(c->recording, mark->device));
-  begin_event(c, "i", title, "wake", mark->time, THREADS, mark->lane + 1);
+  if (mark->type == TNR_TRACE_WAKE)
+    snprintf(title, sizeof title, "wake %s", no_device ? "dispatcher" : device);
+  else if (mark->type == TNR_TRACE_HELD)
+    snprintf(title, sizeof title, "refused: limit reached%s%s", no_device ? "" : " on ", device);
+  else
+    return;
+  begin_event(c, "i", title, mark->type == TNR_TRACE_WAKE ? "wake" : "held", mark->time, THREADS,
+              mark->lane + 1);
   json_put_text(&c->json, "s", "t");
   end_event(c);
 }
@@ -289,7 +295,7 @@ static void put_lane(struct chrome *c, uint32_t lane) {
     else if (at_submit == first)
       put_submit(c, c->links.submits[submit++], lane);
     else
-      put_wake(c, &recording->marks.at[mark++]);
+      put_mark(c, &recording->marks.at[mark++]);
   }
 }
 

@@ -52,8 +52,8 @@ static void put_run(const struct trace_recording *recording, const struct trace_
   struct trace_plan plan = trace_plan_at(recording, is_copy ? TRACE_NONE : run->plan);
   put_text(to, trace_device_name(recording, run->device));
   put_text(to, run->lane == TRACE_NONE ? "" : recording->lanes.at[run->lane].name);
-  put_time(to, run->held);
   put_time(to, run->launched);
+  put_time(to, run->held);
   put_time(to, run->began);
   put_time(to, run->executed);
   put_time(to, run->ended);
@@ -101,7 +101,7 @@ tnr_status trace_export_csv(const struct trace_recording *recording, FILE *to, t
   (void)fault;
   fputs(
       "op,name,kind,parent,file,line,group,priority,status,submitted_ns,resolved_ns,device,thread,"
-      "held_ns,launched_ns,began_ns,executed_ns,ended_ns,completed_ns,bytes,cache_miss,attrs,"
+      "launched_ns,held_ns,began_ns,executed_ns,ended_ns,completed_ns,bytes,cache_miss,attrs,"
       "inputs,outputs,input_ops\n",
       to);
   for (uint32_t i = 0; i < recording->ops.count; i++) {

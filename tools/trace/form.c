@@ -24,12 +24,12 @@ size_t trace_record_words(unsigned type) {
     return words_of(sizeof(tnr_trace_submit));
   case TNR_TRACE_INPUTS:
   case TNR_TRACE_RESOLVE:
-  case TNR_TRACE_HELD:
   case TNR_TRACE_LAUNCH:
   case TNR_TRACE_END:
   case TNR_TRACE_SIGNAL:
   case TNR_TRACE_COMPLETE:
   case TNR_TRACE_WAKE:
+  case TNR_TRACE_ROOM:
   case TNR_TRACE_ERROR:
     return words_of(sizeof(tnr_trace_short));
   case TNR_TRACE_CREATE:
@@ -38,6 +38,8 @@ size_t trace_record_words(unsigned type) {
   case TNR_TRACE_WAIT:
   case TNR_TRACE_REST:
     return words_of(sizeof(tnr_trace_span));
+  case TNR_TRACE_HELD:
+    return words_of(sizeof(tnr_trace_held));
   case TNR_TRACE_MOVE:
     return words_of(sizeof(tnr_trace_move));
   case TNR_TRACE_RUN:

@@ -101,6 +101,8 @@ static int64_t span_ends(const struct replay *r, const struct trace_span *span,
                          const struct trace_span *previous, int64_t before) {
   if (span->type == TNR_TRACE_WAIT)
     return wait_ends(r, span, before);
+  if (span->type == TNR_TRACE_HELD)
+    return before + (is_free(r, TRACE_HELD_BACK) ? span->end - span->begin : 0);
   int64_t took = is_free(r, TRACE_IN_CALLBACK) ? span->end - span->begin : 0;
   return callback_begins(r, span, previous, before) + took;
 }
@@ -176,11 +178,7 @@ static int64_t launch(struct replay *r, const struct trace_op *op, const struct 
     else
       wait_for(&latest, r->recording->ops.at[input].completed, completed(r, input), run->launched);
   }
-  bool held = run->held != TRACE_NEVER && run->held >= latest.was;
-  int64_t ready = held ? run->held : run->launched;
-  int64_t behind = after(&latest, ready, is_free(r, TRACE_DISPATCH));
-  if (held && !is_free(r, TRACE_HELD_BACK))
-    behind += run->launched - run->held;
+  int64_t behind = after(&latest, run->launched, is_free(r, TRACE_DISPATCH));
   return moved(&latest, run->launched, behind);
 }
 
@@ -212,6 +210,7 @@ static void replay_run(struct replay *r, uint32_t index, int64_t *free_since) {
   const struct trace_run *run = &recording->runs.at[index];
   const struct trace_op *op = &recording->ops.at[run->op];
   struct latest latest = {TRACE_NEVER, TRACE_NEVER};
+  bool held = run->held != TRACE_NEVER;
   if (run->launched != TRACE_NEVER) {
     int64_t saved = launch(r, op, run);
     if (r->launched[run->op] == 0 || saved < r->launched[run->op])
@@ -220,7 +219,9 @@ static void replay_run(struct replay *r, uint32_t index, int64_t *free_since) {
   }
   wait_for(&latest, free_since[run->lane], r->lanes[run->lane], run->began);
   wait_for_devices(r, op, run, &latest);
-  int64_t behind = after(&latest, run->began, is_free(r, TRACE_TAKE_UP));
+  int64_t behind = after(&latest, held ? run->held : run->began, is_free(r, TRACE_TAKE_UP));
+  if (held && !is_free(r, TRACE_HELD_BACK))
+    behind += run->began - run->held;
   int64_t saved = sane(moved(&latest, run->began, behind) + freed(r, run));
   free_since[run->lane] = run->ended;
   r->lanes[run->lane] = saved;

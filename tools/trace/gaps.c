@@ -2,8 +2,9 @@
 
 #include "walk.h"
 
-const char *const trace_cause_names[TRACE_CAUSES] = {
-    "nothing submitted", "the host", "another device", "a limit", "the dispatcher", "the worker"};
+const char *const trace_cause_names[TRACE_CAUSES] = {"nothing submitted", "the host",
+                                                     "another device",    "limit reached",
+                                                     "the dispatcher",    "the worker"};
 
 /* A gap while it is explained: `at` is how far that has got. */
 struct explained {
@@ -34,9 +35,10 @@ static void explain_callback(struct explained *e, const struct trace_span *callb
   give(e, callback->end, TRACE_HOST);
 }
 
-static void explain_submission(struct explained *e, const struct trace_op *op) {
-  uint32_t found = trace_hosts_before(e->recording, e->hosts, op->lane, op->submitted);
-  if (op->submitted == TRACE_NEVER || op->submitted <= e->at)
+/* The thread got to `until`. */
+static void explain_thread(struct explained *e, uint32_t lane, int64_t until) {
+  uint32_t found = trace_hosts_before(e->recording, e->hosts, lane, until);
+  if (until <= e->at)
     return;
   const struct trace_span *span =
       found == TRACE_NONE ? NULL : &e->recording->spans.at[e->hosts->spans[found]];
@@ -44,9 +46,24 @@ static void explain_submission(struct explained *e, const struct trace_op *op) {
     e->gap->waited_for = span->op;
     if (span->type == TNR_TRACE_CALLBACK)
       explain_callback(e, span);
-    give(e, op->submitted, TRACE_HOST);
+    give(e, until, TRACE_HOST);
   }
-  give(e, op->submitted, TRACE_NOTHING);
+  give(e, until, TRACE_NOTHING);
+}
+
+static void explain_submission(struct explained *e, const struct trace_op *op) {
+  const struct trace_holds *holds = &e->hosts->holds;
+  if (op->submitted == TRACE_NEVER || op->submitted <= e->at)
+    return;
+  uint32_t i = trace_holds_after(holds, op->lane, e->at);
+  for (; i < trace_holds_end(holds, op->lane) && holds->at[i].begin < op->submitted; i++) {
+    const struct trace_hold *hold = &holds->at[i];
+    if (hold->device != TRACE_NONE && hold->device != e->gap->device)
+      continue;
+    explain_thread(e, op->lane, hold->begin);
+    give(e, hold->end < op->submitted ? hold->end : op->submitted, TRACE_LIMIT);
+  }
+  explain_thread(e, op->lane, op->submitted);
 }
 
 /* ---- between submission and launch ---- */
@@ -92,12 +109,7 @@ static void explain_launch(struct explained *e, const struct trace_op *op,
                            const struct trace_run *run) {
   if (run->launched == TRACE_NEVER)
     return;
-  int64_t ready = run->held == TRACE_NEVER ? run->launched : run->held;
-  explain_inputs(e, op, ready);
-  if (run->held != TRACE_NEVER) {
-    give(e, run->held, TRACE_DISPATCHING);
-    give(e, run->launched, TRACE_LIMIT);
-  }
+  explain_inputs(e, op, run->launched);
   give(e, run->launched, TRACE_DISPATCHING);
 }
 
@@ -135,6 +147,10 @@ static void explain(struct explained *e, const struct trace_run *run) {
     explain_submission(e, op);
     explain_launch(e, op, run);
     explain_worker(e, op);
+  }
+  if (run && run->held != TRACE_NEVER) {
+    give(e, run->held, TRACE_WAKING);
+    give(e, run->began, TRACE_LIMIT);
   }
   give(e, e->gap->end, TRACE_WAKING);
   e->gap->cause = longest(e->gap);

@@ -9,7 +9,7 @@ enum trace_cause {
   TRACE_HOST,         /* the thread that would submit waited, or ran a callback; or an input that no
                        * op makes was not there yet */
   TRACE_OTHER_DEVICE, /* an input was still being made on another device */
-  TRACE_LIMIT,        /* a limit kept the op from the queue */
+  TRACE_LIMIT,        /* a limit held up the call or the worker */
   TRACE_DISPATCHING,  /* all was there, but the dispatcher had not launched it yet */
   TRACE_WAKING,       /* it was in the queue, but the worker had not taken it up yet */
   TRACE_CAUSES

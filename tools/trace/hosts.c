@@ -5,12 +5,14 @@
 #include "spill.h"
 
 static bool counts(const struct trace_span *span) {
-  return span->type == TNR_TRACE_WAIT || span->type == TNR_TRACE_CALLBACK;
+  return span->type == TNR_TRACE_WAIT || span->type == TNR_TRACE_CALLBACK ||
+         span->type == TNR_TRACE_HELD;
 }
 
 tnr_status trace_hosts_init(const struct trace_recording *recording, struct trace_hosts *out,
                             tnr_fault *fault) {
   size_t lanes = recording->lanes.count, spans = recording->spans.count, count = 0;
+  *out = (struct trace_hosts){0};
   out->spans = spill_resize(NULL, (spans + 1) * sizeof *out->spans);
   out->first = calloc(lanes + 1, sizeof *out->first);
   if (!out->spans || !out->first) {
@@ -25,12 +27,16 @@ tnr_status trace_hosts_init(const struct trace_recording *recording, struct trac
         out->spans[count++] = (uint32_t)i;
   }
   out->first[lanes] = (uint32_t)count;
-  return TNR_OK;
+  tnr_status status = trace_holds_init(recording, &out->holds, fault);
+  if (status != TNR_OK)
+    trace_hosts_finish(out);
+  return status;
 }
 
 void trace_hosts_finish(struct trace_hosts *hosts) {
   spill_free(hosts->spans);
   free(hosts->first);
+  trace_holds_finish(&hosts->holds);
   *hosts = (struct trace_hosts){0};
 }
 

@@ -1,14 +1,15 @@
 /* What decided when a thread submitted something: the last wait that it came back from, or the
- * callback in which it is. */
+ * callback in which it is; and the limits that it met. */
 #ifndef TENOR_TRACE_HOSTS_H
 #define TENOR_TRACE_HOSTS_H
 
-#include "recording.h"
+#include "holds.h"
 
 /* 4 bytes for each wait and callback. */
 struct trace_hosts {
-  uint32_t *spans; /* WAIT and CALLBACK, by lane, then begin */
+  uint32_t *spans; /* WAIT, HELD and CALLBACK, by lane, then begin */
   uint32_t *first; /* [lanes + 1] */
+  struct trace_holds holds;
 };
 
 tnr_status trace_hosts_init(const struct trace_recording *recording, struct trace_hosts *out,

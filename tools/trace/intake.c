@@ -199,10 +199,6 @@ static tnr_status launch(struct intake *intake, const struct trace_event *event,
   tnr_status status = event->op ? find_run(intake, event, &run, fault) : TNR_OK;
   if (status != TNR_OK || !event->op)
     return status;
-  if (event->type == TNR_TRACE_HELD) {
-    run->held = event->time;
-    return TNR_OK;
-  }
   if (run->launched != TRACE_NEVER)
     run->flags |= TRACE_LAUNCHED_AGAIN;
   run->launched = event->time;
@@ -311,9 +307,23 @@ static tnr_status add_mark(struct intake *intake, const struct intake_tape *tape
   struct trace_mark *mark = ROWS_ADD(&intake->recording->marks);
   if (!mark)
     return intake_no_room(fault);
-  *mark =
-      (struct trace_mark){event->time, tape->lane, (uint16_t)event->type, (uint16_t)event->what};
+  uint32_t device = event->type == TNR_TRACE_HELD ? event->device : event->what;
+  *mark = (struct trace_mark){event->time, tape->lane, (uint16_t)event->type, (uint16_t)device};
   return TNR_OK;
+}
+
+static tnr_status held(struct intake *intake, const struct intake_tape *tape,
+                       const struct trace_event *event, tnr_fault *fault) {
+  struct trace_run *run;
+  tnr_status status = TNR_OK;
+  if (event->what == TNR_TRACE_CALL_REFUSED)
+    return add_mark(intake, tape, event, fault);
+  if (event->what == TNR_TRACE_WORKER_HELD && event->op) {
+    status = find_run(intake, event, &run, fault);
+    if (status == TNR_OK)
+      run->held = event->time - event->took;
+  }
+  return status == TNR_OK ? add_span(intake, tape, event, fault) : status;
 }
 
 static tnr_status add_sample(struct intake *intake, const struct trace_event *event,
@@ -342,7 +352,6 @@ static tnr_status take(struct intake *intake, struct intake_tape *tape,
     return more_inputs(intake, event, fault);
   case TNR_TRACE_RESOLVE:
     return resolve(intake, event, fault);
-  case TNR_TRACE_HELD:
   case TNR_TRACE_LAUNCH:
     return launch(intake, event, fault);
   case TNR_TRACE_MOVE:
@@ -363,8 +372,11 @@ static tnr_status take(struct intake *intake, struct intake_tape *tape,
   case TNR_TRACE_WAIT:
   case TNR_TRACE_REST:
     return add_span(intake, tape, event, fault);
+  case TNR_TRACE_HELD:
+    return held(intake, tape, event, fault);
   case TNR_TRACE_SIGNAL:
   case TNR_TRACE_WAKE:
+  case TNR_TRACE_ROOM:
     return add_mark(intake, tape, event, fault);
   case TNR_TRACE_COUNTER:
     return add_sample(intake, event, fault);

@@ -49,6 +49,8 @@ const char *trace_span_kind(const struct trace_span *span) {
     return "body";
   case TNR_TRACE_CALLBACK:
     return "callback";
+  case TNR_TRACE_HELD:
+    return "held";
   case TNR_TRACE_WAIT:
     return "wait";
   default:
@@ -57,6 +59,8 @@ const char *trace_span_kind(const struct trace_span *span) {
 }
 
 const char *trace_span_why(const struct trace_span *span) {
+  if (span->type == TNR_TRACE_HELD)
+    return "limit reached";
   switch (span->what) {
   case TNR_TRACE_FOR_CREATED:
     return "created";

@@ -51,11 +51,9 @@ static void add_run(struct maker *m, const struct trace_run *run, bool whole) {
 static void add_span(struct maker *m, const struct trace_span *span) {
   static const struct {
     uint16_t type, kind;
-  } kinds[] = {{TNR_TRACE_CREATE, PAGE_CREATE},
-               {TNR_TRACE_BODY, PAGE_BODY},
-               {TNR_TRACE_CALLBACK, PAGE_CALLBACK},
-               {TNR_TRACE_WAIT, PAGE_WAIT},
-               {TNR_TRACE_REST, PAGE_REST}};
+  } kinds[] = {{TNR_TRACE_CREATE, PAGE_CREATE},     {TNR_TRACE_BODY, PAGE_BODY},
+               {TNR_TRACE_CALLBACK, PAGE_CALLBACK}, {TNR_TRACE_HELD, PAGE_WAIT},
+               {TNR_TRACE_WAIT, PAGE_WAIT},         {TNR_TRACE_REST, PAGE_REST}};
   const char *why = trace_span_why(span);
   for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
     if (kinds[i].type == span->type)

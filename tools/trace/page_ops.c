@@ -19,11 +19,10 @@ tnr_status page_choose_ops(struct page *p, tnr_fault *fault) {
 }
 
 static int64_t flags_of(const struct trace_recording *recording, const struct trace_op *op) {
-  int64_t flags = op->flags & TRACE_PLAIN ? 1 : 0;
+  int64_t flags = (op->flags & TRACE_PLAIN ? 1 : 0) | (op->flags & TRACE_WAS_HELD ? 8 : 0);
   for (uint32_t i = op->runs; i != TRACE_NONE; i = recording->runs.at[i].next) {
     const struct trace_run *run = &recording->runs.at[i];
-    flags |= (run->flags & TRACE_RUN_MISS ? 2 : 0) | (run->flags & TRACE_RUN_ALIAS ? 4 : 0) |
-             (run->held != TRACE_NEVER ? 8 : 0);
+    flags |= (run->flags & TRACE_RUN_MISS ? 2 : 0) | (run->flags & TRACE_RUN_ALIAS ? 4 : 0);
   }
   return flags;
 }

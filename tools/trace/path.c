@@ -124,6 +124,8 @@ static void from_end(struct follower *f) {
   enum trace_what what = run->flags & TRACE_RUN_MOVE ? TRACE_COPY : TRACE_EXECUTE;
   step_back(f, run->executed, what, f->op, run->lane);
   step_back(f, run->began, TRACE_CREATE, f->op, run->lane);
+  if (run->held != TRACE_NEVER)
+    step_back(f, run->held, TRACE_HELD_BACK, f->op, run->lane);
   uint32_t before = trace_run_before(recording, f->run);
   int64_t free_since =
       before == TRACE_NONE ? TRACE_NEVER : trace_run_end(recording, &recording->runs.at[before]);
@@ -181,8 +183,6 @@ static struct decision decide(const struct trace_recording *recording, const str
 static void from_launch(struct follower *f) {
   const struct trace_run *run = &f->recording->runs.at[f->run];
   const struct trace_op *op = &f->recording->ops.at[f->op];
-  if (run->held != TRACE_NEVER)
-    step_back(f, run->held, TRACE_HELD_BACK, f->op, dispatcher_lane(f->recording));
   struct decision last = decide(f->recording, op, run->device, f->at);
   if (last.time == TRACE_NEVER) {
     f->place = AT_BEGINNING;
@@ -274,7 +274,9 @@ static void from_submission(struct follower *f) {
     }
     if (span->type == TNR_TRACE_WAIT && from_wait(f, span))
       return;
-    step_back(f, span->begin, TRACE_HOST_CODE, f->op, op->lane);
+    step_back(f, span->end, TRACE_HOST_CODE, f->op, op->lane);
+    bool held = span->type == TNR_TRACE_HELD;
+    step_back(f, span->begin, held ? TRACE_HELD_BACK : TRACE_HOST_CODE, f->op, op->lane);
     time = span->begin;
   }
   f->place = AT_BEGINNING;

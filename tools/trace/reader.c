@@ -20,9 +20,10 @@ struct trace_reader {
   tnr_trace_piece piece;
   uint64_t *words; /* of the piece */
   size_t room, count, at;
-  uint64_t piece_offset; /* of its first word, in the file */
-  uint32_t left;         /* records that the piece still has */
-  bool begins, over;     /* begins: a chunk does */
+  uint64_t piece_offset;     /* of its first word, in the file */
+  uint32_t left;             /* records that the piece still has */
+  bool begins, over;         /* begins: a chunk does */
+  struct trace_event second; /* of a record that tells of two; type 0: there is none */
   struct {
     struct tape *at;
     size_t count, room;
@@ -242,6 +243,7 @@ static void read_brief(const struct trace_reader *reader, const uint64_t *words,
   out->op = (uint32_t)(words[0] >> 32);
   out->what = out->device = words[0] >> 8 & 0xff;
   switch (out->type) {
+  case TNR_TRACE_BRIEF_READY:
   case TNR_TRACE_BRIEF_RESOLVE:
     out->type = TNR_TRACE_RESOLVE;
     break;
@@ -293,6 +295,13 @@ static void read_span(const struct trace_reader *reader, const tnr_trace_span *s
   out->took = to_ns(reader, span->ticks);
 }
 
+static void read_held(const struct trace_reader *reader, const tnr_trace_held *held,
+                      struct trace_event *out) {
+  out->device = held->device;
+  out->what = held->how;
+  out->took = to_ns(reader, held->ticks);
+}
+
 /* Most have their op behind the head, and something small behind that. */
 static void read_long(const struct trace_reader *reader, const uint64_t *words,
                       struct trace_event *out) {
@@ -312,6 +321,9 @@ static void read_long(const struct trace_reader *reader, const uint64_t *words,
     break;
   case TNR_TRACE_RESOLVE:
     out->what = ((const tnr_trace_resolve *)words)->missing;
+    break;
+  case TNR_TRACE_HELD:
+    read_held(reader, (const tnr_trace_held *)words, out);
     break;
   case TNR_TRACE_RUN:
   case TNR_TRACE_BEGIN:
@@ -361,6 +373,13 @@ static tnr_status time_of(struct trace_reader *reader, uint64_t head, uint64_t *
   return TNR_OK;
 }
 
+/* RESOLVE, and then LAUNCH. */
+static void tell_launch_next(struct trace_reader *reader, struct trace_event *out) {
+  reader->second = *out;
+  reader->second.type = TNR_TRACE_LAUNCH;
+  out->what = 0;
+}
+
 static tnr_status next_record(struct trace_reader *reader, struct trace_event *out,
                               tnr_fault *fault) {
   const uint64_t *words = reader->words + reader->at;
@@ -378,6 +397,8 @@ static tnr_status next_record(struct trace_reader *reader, struct trace_event *o
   if (status != TNR_OK)
     return status;
   read_record(reader, words, ticks, out);
+  if ((words[0] & 0xff) == TNR_TRACE_BRIEF_READY)
+    tell_launch_next(reader, out);
   reader->at += count;
   reader->end.records += reader->piece.kind < TNR_TRACE_PLACES;
   if (out->type == TNR_TRACE_TOTAL && reader->piece.kind == TNR_TRACE_LAST) {
@@ -407,7 +428,12 @@ static tnr_status end_piece(struct trace_reader *reader, tnr_fault *fault) {
 tnr_status trace_reader_next(struct trace_reader *reader, struct trace_event *out, bool *more,
                              tnr_fault *fault) {
   tnr_status status = TNR_OK;
-  *more = false;
+  *more = reader->second.type != 0;
+  if (*more) {
+    *out = reader->second;
+    reader->second.type = 0;
+    return TNR_OK;
+  }
   while (status == TNR_OK && !reader->begins &&
          (reader->at == reader->count || is_cut_here(reader))) {
     status = end_piece(reader, fault);

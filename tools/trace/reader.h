@@ -29,9 +29,10 @@ struct trace_event {
   const uint64_t *words; /* the record; until the next call. NULL: TRACE_CHUNK */
 
   /* What both forms of a record say. */
-  uint32_t op, parent;   /* parent: SUBMIT */
-  uint32_t site, plan;   /* within the chunk. SUBMIT; RUN, BEGIN: TNR_TRACE_NO_DEVICE is none */
-  uint32_t device, what; /* device: LAUNCH, HELD, RUN, BEGIN, END; what: missing, status, why */
+  uint32_t op, parent; /* parent: SUBMIT */
+  uint32_t site, plan; /* within the chunk. SUBMIT; RUN, BEGIN: TNR_TRACE_NO_DEVICE is none */
+  uint32_t device,
+      what; /* device: LAUNCH, HELD, RUN, BEGIN, END; what: missing, status, why, how */
   int64_t create, execute, took; /* ns. RUN, BEGIN; spans */
   const uint32_t *inputs;        /* SUBMIT, INPUTS: [input_count] */
   uint32_t input_count;

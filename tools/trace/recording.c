@@ -17,6 +17,8 @@ static void link_ops(struct trace_recording *recording) {
   for (size_t i = 0; i < recording->spans.count; i++) {
     struct trace_span *span = &recording->spans.at[i];
     span->op = span->op ? numbers_find(&recording->numbers, span->op) : TRACE_NONE;
+    if (span->type == TNR_TRACE_HELD && span->op != TRACE_NONE)
+      recording->ops.at[span->op].flags |= TRACE_WAS_HELD;
   }
 }
 

@@ -18,7 +18,8 @@ enum trace_op_flags {
   TRACE_SUBMITTED = 1, /* its SUBMIT is there */
   TRACE_PLAIN = 2,
   TRACE_AGAIN = 4, /* it was submitted, or has ended, more than once */
-  TRACE_ENDED_AGAIN = 8
+  TRACE_ENDED_AGAIN = 8,
+  TRACE_WAS_HELD = 16 /* by a limit */
 };
 
 /* An op, a call of a composite, or a future of several futures. */
@@ -47,7 +48,8 @@ enum trace_run_flags {
 
 /* What an op does on one device. */
 struct trace_run {
-  int64_t held, launched;
+  int64_t launched;
+  int64_t held; /* the worker took it up, but a limit held it until it began; NEVER: it did not */
   int64_t began, executed, ended; /* executed: create is over; ended: NEVER while it runs */
   uint32_t op;                    /* NONE: submitted before the recording began */
   uint32_t next;                  /* of the same op */
@@ -63,13 +65,15 @@ struct trace_run {
 struct trace_span {
   int64_t begin, end;
   uint32_t lane, op;   /* op: NONE where there is none */
-  uint16_t type, what; /* TNR_TRACE_CREATE, BODY, CALLBACK, WAIT or REST; a tnr_trace_why */
+  uint16_t type, what; /* TNR_TRACE_CREATE, BODY, CALLBACK, HELD, WAIT or REST; a tnr_trace_why or
+                        * how */
 };
 
 struct trace_mark {
   int64_t time;
   uint32_t lane;
-  uint16_t type, device; /* TNR_TRACE_WAKE or SIGNAL; which worker was woken */
+  uint16_t type, device; /* TNR_TRACE_WAKE: which worker was woken; SIGNAL; HELD: what was refused;
+                          * ROOM */
 };
 
 struct trace_sample {

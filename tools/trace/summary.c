@@ -150,6 +150,9 @@ static void sum_span(const struct trace_span *span, struct trace_thread_row *row
   case TNR_TRACE_WAIT:
     add(&row->waited, took);
     break;
+  case TNR_TRACE_HELD:
+    add(&row->held, took);
+    break;
   case TNR_TRACE_CALLBACK:
     add(&row->callbacks, took);
     break;
@@ -195,9 +198,11 @@ static tnr_status sum_threads(const struct trace_recording *recording, struct tr
         .lane = i, .submits = recording->lanes.at[i].submits, .cpu = TRACE_NEVER};
   for (size_t i = 0; i < recording->spans.count; i++)
     sum_span(&recording->spans.at[i], &out->threads[recording->spans.at[i].lane]);
-  for (size_t i = 0; i < recording->marks.count; i++)
-    out->threads[recording->marks.at[i].lane].wakes +=
-        recording->marks.at[i].type == TNR_TRACE_WAKE;
+  for (size_t i = 0; i < recording->marks.count; i++) {
+    struct trace_thread_row *row = &out->threads[recording->marks.at[i].lane];
+    row->wakes += recording->marks.at[i].type == TNR_TRACE_WAKE;
+    row->refused += recording->marks.at[i].type == TNR_TRACE_HELD;
+  }
   sum_cpu(recording, first, out->threads);
   free(first);
   return TNR_OK;
@@ -220,7 +225,7 @@ static int64_t waited_in(const struct trace_recording *recording, struct waits *
     int64_t to = span->end < end ? span->end : end;
     if (span->begin >= end)
       break;
-    if (span->type == TNR_TRACE_WAIT && to > from)
+    if ((span->type == TNR_TRACE_WAIT || span->type == TNR_TRACE_HELD) && to > from)
       sum += to - from;
     if (span->end > end) /* of the next stretch, too */
       break;

@@ -22,7 +22,9 @@ struct trace_device_row {
 struct trace_thread_row {
   uint32_t lane;
   uint64_t submits, wakes; /* wakes: system calls that wake others */
+  uint64_t refused;        /* calls, by a limit; again and again without room counts once */
   int64_t waited;          /* in calls that wait */
+  int64_t held;            /* in calls, by a limit */
   int64_t callbacks, bodies, creates;
   int64_t rested; /* without work; of the dispatcher and workers */
   int64_t slept;  /* of that */

@@ -157,7 +157,8 @@ static void put_thread(struct svg *svg, uint32_t lane) {
   put_label(svg, title);
   for (uint32_t i = 0; i < of->span_count; i++) {
     const struct trace_span *span = &svg->recording->spans.at[of->first_span + i];
-    bool rests = span->type == TNR_TRACE_WAIT || span->type == TNR_TRACE_REST;
+    bool rests = span->type == TNR_TRACE_WAIT || span->type == TNR_TRACE_HELD ||
+                 span->type == TNR_TRACE_REST;
     uint32_t name = rests ? TRACE_NONE : trace_op_name(svg->recording, span->op);
     add_bar(svg, span->begin, span->end, name);
   }

@@ -5,8 +5,8 @@
  * environment, listens on a Unix socket, LIVE_FOLDER/tenor-PID.sock, and further ones of the same
  * process on LIVE_FOLDER/tenor-PID.2.sock, tenor-PID.3.sock, …. LIVE_FOLDER is $XDG_RUNTIME_DIR,
  * else /tmp/tenor-UID, which it creates. Only processes of the same user can connect. Its
- * dispatcher answers, beside its work; a viewer that leaves unread what there is for two
- * seconds is dropped.
+ * dispatcher answers, beside its work, for a hundredth of its time at most: who asks more than that
+ * waits. A viewer that leaves unread what there is for two seconds is dropped.
  *
  * A viewer sends lines, and gets one answer to each, in order:
  *

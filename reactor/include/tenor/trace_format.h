@@ -102,18 +102,18 @@ typedef enum tnr_trace_type {
   TNR_TRACE_SUBMIT = 16, /* any thread: before it goes into the inbox */
   TNR_TRACE_INPUTS,      /* more inputs than fit into SUBMIT; right behind it */
   TNR_TRACE_RESOLVE,     /* dispatcher */
-  TNR_TRACE_HELD,        /* dispatcher: nothing is missing, but a limit keeps it from its queue */
-  TNR_TRACE_LAUNCH,      /* dispatcher, for each device: at the end of that device's queue */
-  TNR_TRACE_CREATE,      /* the thread of a plain call: its end */
-  TNR_TRACE_MOVE,        /* worker: the op is a copy; before its RUN or BEGIN */
-  TNR_TRACE_RUN,         /* worker: create, then execute; the end of both */
-  TNR_TRACE_BEGIN,       /* worker: create is over and execute begins, where RUN does not follow */
-  TNR_TRACE_END,         /* worker: the end of what BEGIN began */
-  TNR_TRACE_SIGNAL,      /* worker: the dispatcher can see all that has ended until now */
-  TNR_TRACE_COMPLETE,    /* dispatcher; of what was cancelled or late perhaps before its RUN or END,
-                          * as a kernel that runs is not interrupted */
-  TNR_TRACE_CALLBACK,    /* the end of a user's callback */
-  TNR_TRACE_ERROR,       /* any thread: the op fails, with these words */
+  TNR_TRACE_HELD,     /* any thread: the end of a time in which a limit held up a call or worker */
+  TNR_TRACE_LAUNCH,   /* dispatcher, for each device: at the end of that device's queue */
+  TNR_TRACE_CREATE,   /* the thread of a plain call: its end */
+  TNR_TRACE_MOVE,     /* worker: the op is a copy; before its RUN or BEGIN */
+  TNR_TRACE_RUN,      /* worker: create, then execute; the end of both */
+  TNR_TRACE_BEGIN,    /* worker: create is over and execute begins, where RUN does not follow */
+  TNR_TRACE_END,      /* worker: the end of what BEGIN began */
+  TNR_TRACE_SIGNAL,   /* worker: the dispatcher can see all that has ended until now */
+  TNR_TRACE_COMPLETE, /* dispatcher; of what was cancelled or late perhaps before its RUN or END,
+                       * as a kernel that runs is not interrupted */
+  TNR_TRACE_CALLBACK, /* the end of a user's callback */
+  TNR_TRACE_ERROR,    /* any thread: the op fails, with these words */
 
   TNR_TRACE_BODY = 40, /* any thread: the end of a composite's body */
 
@@ -122,13 +122,16 @@ typedef enum tnr_trace_type {
   TNR_TRACE_REST,      /* the end of a time without anything to do */
   TNR_TRACE_WAKE,      /* any thread: woke another by a system call */
   TNR_TRACE_COUNTER,
+  TNR_TRACE_ROOM, /* any thread: there is room for the call that was refused last */
 
   /* Brief forms, with what their smallest part is. */
   TNR_TRACE_BRIEF_RESOLVE = 128, /* missing */
   TNR_TRACE_BRIEF_LAUNCH,        /* device, of an op that has one part */
   TNR_TRACE_BRIEF_COMPLETE,      /* a tnr_status */
-  TNR_TRACE_BRIEF_RUN = 192,     /* flags; see below */
-  TNR_TRACE_BRIEF_SUBMIT = 224   /* flags; see below */
+  TNR_TRACE_BRIEF_READY,     /* device: RESOLVE, with nothing missing, and LAUNCH of an op that has
+                              * one part, in one turn of the dispatcher; the time is LAUNCH's */
+  TNR_TRACE_BRIEF_RUN = 192, /* flags; see below */
+  TNR_TRACE_BRIEF_SUBMIT = 224 /* flags; see below */
 } tnr_trace_type;
 
 enum { /* flags of SUBMIT: what it is, in the two lowest bits */
@@ -224,7 +227,22 @@ typedef struct tnr_trace_resolve {
   uint32_t missing; /* inputs that it waits for */
 } tnr_trace_resolve;
 
-typedef struct tnr_trace_launch { /* HELD too */
+typedef enum tnr_trace_how {
+  TNR_TRACE_CALL_HELD = 1, /* the call waited, and then went on; before its SUBMIT */
+  TNR_TRACE_WORKER_HELD,   /* a worker waited before it created the op's outputs; its RUN or BEGIN,
+                            * which follows, counts from the end of this */
+  TNR_TRACE_CALL_REFUSED   /* the call failed with TNR_EAGAIN; 0 ticks, and until the next ROOM */
+} tnr_trace_how;
+
+typedef struct tnr_trace_held {
+  uint64_t head;   /* its end */
+  uint32_t op;     /* 0: a composite's call, or one that was refused */
+  uint16_t device; /* the first of the op's; TNR_TRACE_NO_DEVICE: not known yet */
+  uint16_t how;    /* a tnr_trace_how */
+  uint64_t ticks;  /* how long it took */
+} tnr_trace_held;
+
+typedef struct tnr_trace_launch {
   uint64_t head;
   uint32_t op;
   uint16_t device;
@@ -260,15 +278,16 @@ typedef struct tnr_trace_run { /* BEGIN too */
   uint32_t op;
   uint16_t plan; /* 0xffff: none, as for copies */
   uint16_t device;
-  uint32_t create;  /* ticks, from when the worker took it up; 2^32 - 1: or more */
+  uint32_t
+      create; /* ticks, from when the worker took it up, or had room for it; 2^32 - 1: or more */
   uint32_t execute; /* ticks; BEGIN: 0 */
 } tnr_trace_run;
 
-typedef struct tnr_trace_short { /* END, SIGNAL, COMPLETE, WAKE */
+typedef struct tnr_trace_short { /* END, SIGNAL, COMPLETE, WAKE, ROOM */
   uint64_t head;
-  uint32_t op;   /* SIGNAL, WAKE: 0 */
-  uint16_t what; /* END, SIGNAL: the device; COMPLETE: a tnr_status; WAKE: the device whose worker
-                  * was woken, TNR_TRACE_NO_DEVICE: the dispatcher, by its eventfd */
+  uint32_t op;   /* SIGNAL, WAKE, ROOM: 0 */
+  uint16_t what; /* END, SIGNAL, ROOM: the device; COMPLETE: a tnr_status; WAKE: the device whose
+                  * worker was woken, TNR_TRACE_NO_DEVICE: the dispatcher, by its eventfd */
   uint16_t part; /* END: which of the op's devices; else 0 */
 } tnr_trace_short;
 

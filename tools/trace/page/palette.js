@@ -56,7 +56,7 @@ class Palette {
   /* Of a device's idle time, by its cause. */
   gap(cause) {
     const { patterns } = this;
-    return { "the host": patterns.host, "another device": patterns.device, "a limit": patterns.limit,
+    return { "the host": patterns.host, "another device": patterns.device, "limit reached": patterns.limit,
              "nothing submitted": patterns.rest }[cause] ?? patterns.dispatcher;
   }
 

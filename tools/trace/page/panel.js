@@ -105,7 +105,7 @@ class Panel {
       : ops.flags[op] & MISS ? "made for this op (cache missed)" : "from the cache") : "");
     add("group", recording.names[ops.group[op]]);
     add("priority", ops.priority[op] > 0 ? String(ops.priority[op]) : "");
-    add("held", ops.flags[op] & WAS_HELD ? "by a limit, before its queue" : "");
+    add("held", ops.flags[op] & WAS_HELD ? "by a limit" : "");
     return facts.length ? make("section", {}, make("h3", {}, "Facts"), make("dl", {}, facts)) : null;
   }
 
