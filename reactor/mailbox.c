@@ -191,7 +191,10 @@ bool tnr_letter_claim(tnr_letter *letter) {
   return __atomic_exchange_n(&letter->armed, false, __ATOMIC_ACQ_REL);
 }
 
+/* Letters on their way from what has come into the queue are in neither for the dispatcher, which
+ * looks without the lock and may go to sleep; hence it is woken. */
 void tnr_mailbox_withdraw(tnr_mailbox *mailbox, tnr_letter *letter) {
+  tnr_runtime *runtime = mailbox->runtime;
   pthread_mutex_lock(&mailbox->lock);
   take_in(mailbox);
   if (letter->queued) {
@@ -199,7 +202,10 @@ void tnr_mailbox_withdraw(tnr_mailbox *mailbox, tnr_letter *letter) {
     lower_fd(mailbox);
   }
   settle_one(mailbox);
+  bool hidden = is_dispatchers(mailbox) && mailbox->first;
   unlock_and_tell(mailbox);
+  if (hidden)
+    tnr_dispatcher_mail_came(runtime);
 }
 
 /* With the lock held: the oldest letter that nobody is taking back. */
