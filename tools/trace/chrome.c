@@ -173,10 +173,9 @@ static void put_arrows_in(struct chrome *c, const struct trace_run *run) {
   }
 }
 
-/* They begin in the slice's middle: at its end there may be marks, too. */
+/* They begin with the slice: behind a mark within it, Perfetto takes them for the mark's. */
 static void put_arrows_out(struct chrome *c, const struct trace_run *run) {
   const struct trace_recording *recording = c->recording;
-  int64_t time = run->began + (trace_run_end(recording, run) - run->began) / 2;
   if (run->op == TRACE_NONE ||
       edge_run(recording, run->op, true) != (uint32_t)(run - recording->runs.at))
     return;
@@ -189,7 +188,7 @@ static void put_arrows_out(struct chrome *c, const struct trace_run *run) {
     const struct trace_op *op = &recording->ops.at[dependent];
     for (uint32_t k = 0; k < op->input_count; k++)
       if (recording->inputs.at[op->inputs + k] == run->op)
-        put_arrow(c, "s", time, run->lane, (uint64_t)op->inputs + k);
+        put_arrow(c, "s", run->began, run->lane, (uint64_t)op->inputs + k);
   }
 }
 
