@@ -317,13 +317,11 @@ void tnr_recording_complete(tnr_op *op) {
 
 /* ---- failures ---- */
 
-void tnr_recording_failed(tnr_op *op, const tnr_fault *fault) {
+static void put_error(tnr_op *op, const tnr_fault *fault) {
   tnr_recorder *recorder = recorder_of(op);
   tnr_tape *tape = tnr_tape_here(recorder);
   size_t bytes = tnr_cut_text(fault->message, TNR_TEXT_MAX);
   unsigned words = tnr_record_words(sizeof(tnr_trace_error) + bytes);
-  if (fault->code != TNR_ECANCELED)
-    tnr_scribe_failed(recorder);
   if (!tape)
     return;
   tnr_tape_look(tape, &recorder->ticker);
@@ -334,6 +332,13 @@ void tnr_recording_failed(tnr_op *op, const tnr_fault *fault) {
   record->bytes = (uint16_t)bytes;
   tnr_append_text((char *)(record + 1), fault->message, bytes);
   tnr_tape_end(tape, words);
+}
+
+/* Whoever writes a file because of it finds it there. */
+void tnr_recording_failed(tnr_op *op, const tnr_fault *fault) {
+  put_error(op, fault);
+  if (fault->code != TNR_ECANCELED)
+    tnr_scribe_failed(recorder_of(op));
 }
 
 /* ---- composites and futures ---- */
