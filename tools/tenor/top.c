@@ -163,8 +163,9 @@ static void draw_device(const top_runtime *runtime, const live_device *device) {
 static void draw_oldest(const live_oldest *oldest) {
   char age[16];
   if (oldest->state[0])
-    printf("oldest   %s, %s on %s for %s (%s:%d)\n", oldest->op, oldest->state, oldest->device,
-           text_of_time(oldest->ns, age), oldest->file, oldest->line);
+    printf("oldest   %s, submitted %s ago, %s on %s (%s:%d)\n", oldest->op,
+           text_of_time(oldest->ns, age), oldest->state, oldest->device, oldest->file,
+           oldest->line);
   else
     printf("oldest   no op is queued\n");
 }
