@@ -117,13 +117,6 @@ static unsigned plan_words(const tnr_plan *plan, int in, int out, size_t text_by
   return words;
 }
 
-static uint64_t bytes_allocated(const tnr_plan *plan) {
-  uint64_t sum = 0;
-  for (int i = 0; i < plan->out_count && !plan->def->alias; i++)
-    sum += plan->out_bytes[i];
-  return sum;
-}
-
 /* In a chunk that has room for it and `words` more. */
 static uint16_t put_plan(tnr_tape *tape, const tnr_plan *plan, uint16_t device, unsigned words) {
   char attrs[TNR_TEXT_MAX] = "";
@@ -139,7 +132,7 @@ static uint16_t put_plan(tnr_tape *tape, const tnr_plan *plan, uint16_t device, 
   record->device = device;
   record->in_count = (uint16_t)in;
   record->out_count = (uint16_t)out;
-  record->bytes = bytes_allocated(plan);
+  record->bytes = tnr_plan_out_bytes(plan);
   record->flops = plan->spec.flops;
   record->name_bytes = (uint16_t)name_bytes;
   record->attrs_bytes = (uint16_t)attrs_bytes;
