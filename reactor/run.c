@@ -22,18 +22,19 @@ static bool is_running(tnr_op *op) {
 }
 
 /* It was launched before the op that waits for it, and so was all that it needs: it will run.
- * Signals are held back at first: the dispatcher would only take a CPU from the other worker. */
+ * Signals are held back for a while: the dispatcher would only take a CPU from the other worker. */
 static void wait_for_op(tnr_worker *worker, tnr_op *op) {
-  enum { PATIENCE = 25, ROUNDS = 4 };
+  enum { HOLD = 4, PATIENCE = 25, ROUNDS = 40 };
   const struct timespec nap = {0, 20000}; /* 20 µs */
   for (int i = 0; i < ROUNDS * worker->looks && is_running(op); i++)
     tnr_cpu_relax();
   if (!is_running(op))
     return;
-  int64_t end = tnr_now_ns() + PATIENCE * worker->spin_ns;
-  tnr_worker_flush(worker);
-  while (is_running(op)) {
-    if (tnr_now_ns() < end)
+  int64_t begin = tnr_now_ns(), now = begin;
+  for (; is_running(op); now = tnr_now_ns()) {
+    if (now - begin >= HOLD * worker->spin_ns)
+      tnr_worker_flush(worker);
+    if (now - begin < PATIENCE * worker->spin_ns)
       sched_yield();
     else
       nanosleep(&nap, NULL);
