@@ -21,39 +21,53 @@ typedef struct tnr_lender {
   void *user;
 } tnr_lender;
 
+/* What a storage's `lender` and `layout` mean. */
+typedef enum tnr_storage_kind {
+  TNR_STORAGE_DENSE = 0, /* neither: memory from the device's pool, row-major */
+  TNR_STORAGE_LENT,      /* dense, too, but somebody else's memory: lender */
+  TNR_STORAGE_LAID_OUT   /* memory from the device's pool, in a device's own order: layout */
+} tnr_storage_kind;
+
 typedef struct tnr_storage {
+  size_t bytes;                /* immutable after create; of memory */
+  _Atomic(tnr_object *) error; /* atomic: why it failed; written once, before state */
+  tnr_derived_list derived;    /* any thread */
+  tnr_device *device;          /* immutable after create */
+  union {
+    tnr_lender *lender;       /* immutable after create */
+    const tnr_layout *layout; /* worker only until complete, then immutable */
+  };
+
+  /* what everybody reads who uses it as an input */
   _Atomic uint32_t refs; /* atomic */
   _Atomic uint8_t state; /* atomic: a tnr_storage_state; written once, by the reactor */
   bool in_tensor;        /* immutable after create: it is the `own` of a tensor, whose memory goes
                           * with it */
   bool keeps;            /* written before the tensor is published: the data came from outside, and
                           * may be used again and again, like weights */
-  bool lent;             /* immutable after create: `lender`, and not `layout`, is meant */
-  tnr_device *device;    /* immutable after create */
+  uint8_t kind;          /* a tnr_storage_kind; worker only until complete, then immutable */
   void *memory;          /* immutable after create, but for tnr_storage_empty; contents: worker only
                           * until complete. How they lie says `layout`: see tnr_storage_dense */
-  size_t bytes;          /* immutable after create; of memory */
   void *producer; /* the reactor's: what will complete it. Set before the tensor is published,
                    * then dispatcher only; NULL when nothing will */
-  _Atomic(tnr_object *) error; /* atomic: why it failed; written once, before state */
-  union {
-    tnr_lender *lender;       /* immutable after create; else memory is from the device's pool */
-    const tnr_layout *layout; /* worker only until complete, then immutable; NULL: dense */
-  };
-  tnr_derived_list derived; /* any thread */
 } tnr_storage;
 
-/* What the dispatcher looks at comes first, on two cache lines. */
+/* Begins on a cache line. Who uses a tensor as an input reads all but the first one, which is
+ * written to by everybody who counts references: an input of many ops would go back and forth. */
 struct tnr_tensor {
   tnr_object object;
+  uint32_t number;      /* see tnr_class: of the op that made it */
+  int32_t shard_dim;    /* immutable after create; -1: not sharded */
+  tnr_storage own;      /* used by the first part unless storage is shared */
   const tnr_mesh *mesh; /* immutable after create */
   tnr_storage **parts;  /* [mesh->count]; immutable after create */
   tnr_storage *part;    /* what parts points to where there is one */
-  tnr_storage own;      /* used by the first part unless storage is shared */
-  int32_t shard_dim;    /* immutable after create; -1: not sharded */
-  uint32_t number;      /* see tnr_class: of the op that made it */
   tnr_desc desc;        /* immutable after create; the whole tensor */
 };
+
+_Static_assert(offsetof(tnr_tensor, own.refs) == TNR_CACHE_LINE &&
+                   sizeof(tnr_tensor) <= 3 * TNR_CACHE_LINE,
+               "a tensor is three cache lines, of which readers need the last two");
 
 /* A tensor or tuple, or NULL, that another CPU has written and the dispatcher is about to finish.
  */
@@ -105,7 +119,18 @@ static inline tnr_storage_state tnr_storage_get_state(const tnr_storage *storage
 
 /* How the memory's contents lie; NULL: dense. The device's worker, or any thread once complete. */
 static inline const tnr_layout *tnr_storage_layout(const tnr_storage *storage) {
-  return storage->lent ? NULL : storage->layout;
+  return storage->kind == TNR_STORAGE_LAID_OUT ? storage->layout : NULL;
+}
+
+/* The device's worker, before it is complete; NULL: dense. */
+static inline void tnr_storage_set_layout(tnr_storage *storage, const tnr_layout *layout) {
+  storage->layout = layout;
+  storage->kind = layout ? TNR_STORAGE_LAID_OUT : TNR_STORAGE_DENSE;
+}
+
+/* Whose memory it is; NULL: the device's pool's. */
+static inline tnr_lender *tnr_storage_lender(const tnr_storage *storage) {
+  return storage->kind == TNR_STORAGE_LENT ? storage->lender : NULL;
 }
 
 /* The contents dense and row-major. Where they lie otherwise, a copy is made that is kept as long

@@ -21,25 +21,25 @@ void tnr_storage_finish(tnr_storage *storage, tnr_object *error) {
                         memory_order_release);
 }
 
-_Static_assert(sizeof(tnr_tensor) <= 192, "three cache lines");
-
 static void storage_init(tnr_storage *storage, tnr_device *device, size_t bytes, bool in_tensor) {
   *storage = (tnr_storage){.refs = 1, .device = device, .bytes = bytes, .in_tensor = in_tensor};
 }
 
 static void give_data_back(const tnr_storage *storage) {
   const tnr_device *device = storage->device;
-  if (!storage->lent) {
+  tnr_lender *lender = tnr_storage_lender(storage);
+  if (!lender) {
     tnr_pool_free((tnr_pool *)&device->pool, storage->memory, storage->bytes);
     return;
   }
-  storage->lender->release(storage->lender->user);
-  tnr_pool_free(&device->machine->objects, storage->lender, sizeof *storage->lender);
+  lender->release(lender->user);
+  tnr_pool_free(&device->machine->objects, lender, sizeof *lender);
 }
 
 void tnr_storage_empty(tnr_storage *storage) {
   /* acquire: pairs with the releases of those who had references; what they did is done */
-  if (storage->lent || atomic_load_explicit(&storage->refs, memory_order_acquire) != 1)
+  if (tnr_storage_lender(storage) ||
+      atomic_load_explicit(&storage->refs, memory_order_acquire) != 1)
     return;
   tnr_derived_finish(&storage->derived);
   give_data_back(storage);
@@ -213,7 +213,7 @@ tnr_status tnr_tensor_wrap(tnr_device *device, const tnr_desc *desc, void *data,
   *lender = (tnr_lender){release, user};
   storage_init(&tensor->own, device, bytes, true);
   tensor->own.memory = data;
-  tensor->own.lent = true;
+  tensor->own.kind = TNR_STORAGE_LENT;
   tensor->own.lender = lender;
   tensor->part = &tensor->own;
   tnr_storage_finish(&tensor->own, NULL);

@@ -78,6 +78,7 @@ static void set_inputs(tnr_op *op, tnr_object *const *handles) {
     tnr_object_retain(handles[i]);
     op->in[i].handle = handles[i];
     op->in[i].waiter.input = i;
+    op->in[i].waiter.tensor = handles[i]->class == &tnr_tensor_class;
   }
 }
 

@@ -84,6 +84,11 @@ struct tnr_op {
 _Static_assert(offsetof(tnr_op, in) + sizeof(tnr_op_input) <= 5 * TNR_CACHE_LINE,
                "an op with one input takes five cache lines");
 
+/* Its handle need not be touched to know: who submits may be writing to it, counting references. */
+static inline bool tnr_op_input_is_tensor(const tnr_op_input *input) {
+  return input->waiter.tensor;
+}
+
 /* In a recording or timeline, where future.numbered. It stands where who submits writes anyway; ops
  * have at least one input. */
 static inline uint32_t tnr_op_number(const tnr_op *op) {

@@ -29,11 +29,11 @@ const tnr_mesh *tnr_handle_mesh(tnr_object *handle) {
 }
 
 /* An input's tensor or tuple; NULL when it failed, or is not there yet: then *error is NULL too. */
-static tnr_object *result_of(tnr_object *handle, tnr_error **error) {
+static tnr_object *result_of(const tnr_op_input *input, tnr_error **error) {
   *error = NULL;
-  if (handle->class == &tnr_tensor_class)
-    return handle;
-  tnr_future *future = (tnr_future *)handle;
+  if (tnr_op_input_is_tensor(input))
+    return input->handle;
+  tnr_future *future = (tnr_future *)input->handle;
   if (tnr_future_get_state(tnr_future_source(future)) < TNR_FUTURE_CREATED) {
     *error = tnr_future_get_error(future);
     return NULL;
@@ -53,8 +53,12 @@ static tnr_error *storage_error(const tnr_tensor *tensor) {
 /* Gets one tensor, NULL for an input that is not known; false ends the walk. */
 typedef bool visit(tnr_tensor *tensor, void *user);
 
-static bool walk_result(tnr_object *result, visit *fn, void *user) {
-  if (!result || result->class == &tnr_tensor_class)
+static bool is_tuple(const tnr_op_input *input) {
+  return !tnr_op_input_is_tensor(input) && ((const tnr_future *)input->handle)->tuple;
+}
+
+static bool walk_result(const tnr_op_input *input, tnr_object *result, visit *fn, void *user) {
+  if (!result || !is_tuple(input))
     return fn((tnr_tensor *)result, user);
   const tnr_tuple *tuple = (tnr_tuple *)result;
   bool goes_on = true;
@@ -104,10 +108,10 @@ bool tnr_operands_init(tnr_op *op, tnr_operands *out) {
   out->error = NULL;
   for (uint32_t i = 0; i < op->in_count; i++) {
     tnr_error *error;
-    tnr_object *result = result_of(op->in[i].handle, &error);
+    tnr_object *result = result_of(&op->in[i], &error);
     if (!result)
       return fail(op, out, error);
-    if (!walk_result(result, add, out))
+    if (!walk_result(&op->in[i], result, add, out))
       return fail(op, out, out->error);
   }
   return true;
@@ -122,9 +126,9 @@ static bool find_error(tnr_tensor *tensor, void *user) {
 bool tnr_operands_failed(tnr_op *op) {
   for (uint32_t i = 0; i < op->in_count; i++) {
     tnr_error *error;
-    tnr_object *result = result_of(op->in[i].handle, &error);
+    tnr_object *result = result_of(&op->in[i], &error);
     if (result)
-      (void)walk_result(result, find_error, &error);
+      (void)walk_result(&op->in[i], result, find_error, &error);
     if (error) {
       tnr_future_set_error(&op->future, error);
       return true;
@@ -180,7 +184,7 @@ int tnr_operands_descs(tnr_op *op, const tnr_desc **out, int max) {
   bool goes_on = true;
   for (uint32_t i = 0; i < op->in_count && goes_on; i++) {
     tnr_error *error;
-    goes_on = walk_result(result_of(op->in[i].handle, &error), add_desc, &list);
+    goes_on = walk_result(&op->in[i], result_of(&op->in[i], &error), add_desc, &list);
   }
   return list.count;
 }

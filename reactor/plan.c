@@ -24,12 +24,17 @@ static uint64_t hash_attrs(uint64_t hash, const void *attrs, size_t bytes) {
   return hash;
 }
 
+/* Without looking where references are counted, if it can be helped: see tnr_tensor. */
+static int split_along(const tnr_tensor *tensor) {
+  return tensor->mesh->count == 1 ? -1 : tensor->shard_dim;
+}
+
 static uint64_t hash_call(const tnr_op_def *def, const void *attrs, tnr_tensor *const *in,
                           int in_count) {
   uint64_t hash = hash_attrs((uintptr_t)def, attrs, def->attrs_size);
   for (int i = 0; i < in_count; i++) {
     const tnr_desc *desc = &in[i]->desc;
-    hash = mix(hash, (uint64_t)desc->dtype << 32 | (uint32_t)in[i]->shard_dim);
+    hash = mix(hash, (uint64_t)desc->dtype << 32 | (uint32_t)split_along(in[i]));
     for (int d = 0; d < desc->shape.rank; d++)
       hash = mix(hash, (uint64_t)desc->shape.dims[d]);
   }
@@ -42,7 +47,7 @@ static bool is_for(const tnr_plan *plan, const tnr_op_def *def, const void *attr
       (def->attrs_size && memcmp(plan->attrs, attrs, def->attrs_size) != 0))
     return false;
   for (int i = 0; i < in_count; i++)
-    if (plan->in[i].dtype != in[i]->desc.dtype || plan->in_dims[i] != in[i]->shard_dim ||
+    if (plan->in[i].dtype != in[i]->desc.dtype || plan->in_dims[i] != split_along(in[i]) ||
         plan->pieces != in[i]->mesh->count ||
         !tnr_shape_equal(&plan->in[i].shape, &in[i]->desc.shape))
       return false;
@@ -210,7 +215,7 @@ static tnr_status fill(tnr_plan *plan, const void *attrs, const tnr_desc *in,
   if (plan->out_count > 0)
     memcpy(plan->out, outputs->descs, (size_t)plan->out_count * sizeof *in);
   for (int i = 0; i < plan->in_count; i++)
-    plan->in_dims[i] = tensors[i]->shard_dim;
+    plan->in_dims[i] = split_along(tensors[i]);
   if (plan->def->attrs_size)
     memcpy(plan->attrs, attrs, plan->def->attrs_size);
   tnr_op_call call = {plan->attrs, plan->in_count, plan->in};

@@ -130,7 +130,7 @@ static tnr_status run_keeping(const run_of *of, tnr_fault *fault) {
   fill(&own);
   tnr_status status = program->run_keeping(program, &own.run, fault);
   for (int i = 0; status == TNR_OK && i < of->plan->out_count; i++)
-    output(of, i)->layout = own.out_layout[i];
+    tnr_storage_set_layout(output(of, i), own.out_layout[i]);
   free(room.block);
   return status;
 }

@@ -43,10 +43,9 @@ static void wait_for_op(tnr_worker *worker, tnr_op *op) {
 
 static void wait_for_others(tnr_worker *worker, const tnr_op *op) {
   for (uint32_t i = 0; i < op->in_count; i++) {
-    tnr_object *handle = op->in[i].handle;
-    if (handle->class == &tnr_tensor_class)
+    if (tnr_op_input_is_tensor(&op->in[i]))
       continue;
-    tnr_future *source = tnr_future_source((tnr_future *)handle);
+    tnr_future *source = tnr_future_source((tnr_future *)op->in[i].handle);
     if (tnr_future_is_op(source) && tnr_op_of(source)->exec != op->exec &&
         is_running(tnr_op_of(source)))
       wait_for_op(worker, tnr_op_of(source));

@@ -85,7 +85,7 @@ static bool awaits_result(tnr_op *op, tnr_op_input *input, tnr_future *future) {
 /* Registers the input with the first thing that it still has to wait for; false when there is none.
  */
 static bool awaits(tnr_op *op, tnr_op_input *input) {
-  if (input->handle->class == &tnr_tensor_class)
+  if (tnr_op_input_is_tensor(input))
     return op->exec && awaits_tensor(op, input, (tnr_tensor *)input->handle);
   tnr_future *future = (tnr_future *)input->handle, *source = tnr_future_source(future);
   if (tnr_future_get_state(source) == TNR_FUTURE_COMPLETE) {
@@ -123,7 +123,7 @@ static tnr_future *awaited_of_result(const tnr_op *op, const tnr_object *result)
 tnr_future *tnr_op_awaits(tnr_op *op, uint32_t input) {
   tnr_error *error;
   tnr_object *handle = op->in[input].handle;
-  if (handle->class == &tnr_tensor_class)
+  if (tnr_op_input_is_tensor(&op->in[input]))
     return awaited_of_result(op, handle);
   tnr_future *source = tnr_future_source((tnr_future *)handle);
   if (tnr_future_is_op(source) && op->exec)

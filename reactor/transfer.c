@@ -110,7 +110,7 @@ static void leave_alone(void *user) {
  * owner's, and is not released: nothing must be submitted that may yet fail. */
 static tnr_tensor *send_on(tnr_tensor *landed, const tnr_mesh *to) {
   static const tnr_lender nobody = {leave_alone, NULL};
-  tnr_lender *lender = landed->parts[0]->lent ? landed->parts[0]->lender : NULL;
+  tnr_lender *lender = tnr_storage_lender(landed->parts[0]);
   const tnr_op_def *def = to->count > 1 ? &tnr_movement_replicate : &tnr_movement_to_device;
   tnr_value moved = none;
   if (tnr_scope_reserve()) {
