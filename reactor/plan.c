@@ -339,6 +339,21 @@ static tnr_plan *find(tnr_plan_cache *cache, uint64_t hash, const tnr_op_def *de
   return NULL;
 }
 
+/* Models call the same ops in the same order again and again: often the hash need not be computed.
+ * NULL when it is not in the cache. */
+static tnr_plan *plan_of(tnr_plan_cache *cache, const tnr_op_def *def, const void *attrs,
+                         tnr_tensor *const *in, int in_count, uint64_t *hash) {
+  tnr_plan *newest = cache->newest;
+  *hash = newest ? newest->hash_then : 0;
+  tnr_plan *plan = find(cache, *hash, def, attrs, in, in_count);
+  if (plan)
+    return plan;
+  *hash = hash_call(def, attrs, in, in_count);
+  if (newest)
+    newest->hash_then = *hash;
+  return find(cache, *hash, def, attrs, in, in_count);
+}
+
 tnr_status tnr_plan_get(tnr_plan_cache *cache, const tnr_op_def *def, const void *attrs,
                         tnr_tensor *const *in, int in_count, tnr_plan **out, tnr_fault *fault) {
   tnr_plan *plan = cache->newest;
@@ -347,13 +362,12 @@ tnr_status tnr_plan_get(tnr_plan_cache *cache, const tnr_op_def *def, const void
     *out = plan;
     return TNR_OK;
   }
-  uint64_t hash = hash_call(def, attrs, in, in_count);
-  plan = find(cache, hash, def, attrs, in, in_count);
-  if (plan) {
-    unlink_by_use(cache, plan);
-    link_newest(cache, plan);
+  uint64_t hash;
+  *out = plan_of(cache, def, attrs, in, in_count, &hash);
+  if (*out) {
+    unlink_by_use(cache, *out);
+    link_newest(cache, *out);
     tnr_count(&cache->device->program_hits);
-    *out = plan;
     return TNR_OK;
   }
   tnr_count(&cache->device->program_misses);

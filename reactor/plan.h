@@ -27,6 +27,7 @@ typedef enum tnr_plan_pace {
 struct tnr_plan {
   tnr_plan *next_in_bucket, *newer, *older;
   uint64_t hash;
+  uint64_t hash_then; /* of the plan that was wanted next, the last time: likely so again */
   const tnr_op_def *def;
   int pieces; /* devices of the mesh */
   int in_count, out_count;
@@ -37,7 +38,8 @@ struct tnr_plan {
   tnr_program_spec spec;
   tnr_program *program; /* NULL until first run, and for aliases */
   tnr_plan_pace pace;
-  int64_t took_ns;      /* STEADY: the last run; INT64_MAX: none yet */
+  uint32_t runs;        /* STEADY: so far, by which they are timed now and then */
+  int64_t took_ns;      /* STEADY: the last timed run; INT64_MAX: none yet */
   uint16_t recorded_as; /* its index in chunk `recorded_in` of tape `recorded_on` */
   uint64_t recorded_in;
   const void *recorded_on; /* NULL: in none */

@@ -50,10 +50,10 @@ static uint32_t count_same(const tnr_op *op, uint32_t i) {
 
 /* Made on the same devices, piece by piece. */
 static tnr_future *result_of_same(const tnr_op *op, uint32_t i) {
-  tnr_object *handle = op->in[i].handle;
-  return handle->class == &tnr_op_class && tnr_op_of((tnr_future *)handle)->exec == op->exec
-             ? (tnr_future *)handle
-             : NULL;
+  tnr_future *future = (tnr_future *)op->in[i].handle;
+  bool same = !tnr_op_input_is_tensor(&op->in[i]) && tnr_future_is_op(future) &&
+              tnr_op_of(future)->exec == op->exec;
+  return same ? future : NULL;
 }
 
 void tnr_op_recycle(tnr_op *op, int piece) {
