@@ -32,6 +32,8 @@ typedef struct tnr_lane {
   _Atomic uint64_t wakes;    /* likewise: of the worker */
   _Alignas(64) tnr_device *device; /* immutable after create */
   tnr_plan_cache plans;            /* worker only */
+  uint32_t patience; /* worker only: further looks for the end of another device's op before its
+                      * worker gets the CPU, where workers wait */
 } tnr_lane;
 
 void tnr_lane_init(tnr_lane *lane, tnr_device *device);

@@ -21,14 +21,28 @@ static bool is_running(tnr_op *op) {
   return atomic_load_explicit(&op->parts_running, memory_order_acquire) > 0;
 }
 
+/* The other worker is on another CPU, if it took less time than that the last times: else it needs
+ * this one. */
+static bool look_for_end(tnr_lane *lane, tnr_op *op) {
+  enum { LOOKS_MIN = 16, LOOKS_MAX = 256 };
+  uint32_t looks = lane->device->worker.looks == 1 ? 1 : LOOKS_MIN + lane->patience;
+  for (uint32_t i = 0; i < looks && is_running(op); i++)
+    tnr_cpu_relax();
+  bool ended = !is_running(op);
+  if (!ended)
+    lane->patience /= 2;
+  else if (lane->patience < LOOKS_MAX)
+    lane->patience += LOOKS_MIN;
+  return ended;
+}
+
 /* It was launched before the op that waits for it, and so was all that it needs: it will run.
  * Signals are held back for a while: the dispatcher would only take a CPU from the other worker. */
-static void wait_for_op(tnr_worker *worker, tnr_op *op) {
-  enum { HOLD = 4, PATIENCE = 25, ROUNDS = 40 };
+static void wait_for_op(tnr_lane *lane, tnr_op *op) {
+  enum { HOLD = 4, PATIENCE = 25 };
   const struct timespec nap = {0, 20000}; /* 20 µs */
-  for (int i = 0; i < ROUNDS * worker->looks && is_running(op); i++)
-    tnr_cpu_relax();
-  if (!is_running(op))
+  tnr_worker *worker = &lane->device->worker;
+  if (look_for_end(lane, op))
     return;
   int64_t begin = tnr_now_ns(), now = begin;
   for (; is_running(op); now = tnr_now_ns()) {
@@ -41,14 +55,14 @@ static void wait_for_op(tnr_worker *worker, tnr_op *op) {
   }
 }
 
-static void wait_for_others(tnr_worker *worker, const tnr_op *op) {
+static void wait_for_others(tnr_lane *lane, const tnr_op *op) {
   for (uint32_t i = 0; i < op->in_count; i++) {
     if (tnr_op_input_is_tensor(&op->in[i]))
       continue;
     tnr_future *source = tnr_future_source((tnr_future *)op->in[i].handle);
     if (tnr_future_is_op(source) && tnr_op_of(source)->exec != op->exec &&
         is_running(tnr_op_of(source)))
-      wait_for_op(worker, tnr_op_of(source));
+      wait_for_op(lane, tnr_op_of(source));
   }
 }
 
@@ -289,7 +303,7 @@ void tnr_op_run(tnr_lane *lane, tnr_op_item item) {
   if (atomic_load_explicit(&runtime->abort, memory_order_acquire))
     tnr_future_set_error(&op->future, runtime->aborted);
   if (runtime->worker_waits)
-    wait_for_others(worker, op);
+    wait_for_others(lane, op);
   tnr_record_take_up(lane, item);
   if (op->future.has_terms && !tnr_op_has_failed(op))
     tnr_terms_started(tnr_op_terms(op));
