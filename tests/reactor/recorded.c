@@ -317,6 +317,18 @@ const recorded_event *recorded_find(const recorded *r, tnr_trace_type type, uint
   return NULL;
 }
 
+const recorded_event *recorded_one(const recorded *r, tnr_trace_type type, uint32_t op) {
+  assert_int_not_equal(op, 0);
+  assert_int_equal(recorded_count(r, type, op), 1);
+  return recorded_find(r, type, op);
+}
+
+void recorded_check_input(const recorded *r, uint32_t op, uint32_t index, uint32_t from) {
+  const recorded_event *submit = recorded_one(r, TNR_TRACE_SUBMIT, op);
+  assert_in_range(index, 0, submit->inputs - 1);
+  assert_int_equal(submit->input[index], from);
+}
+
 uint32_t recorded_op(const recorded *r, const char *name, int index) {
   uint32_t below = 0;
   size_t length = strlen(name);

@@ -62,6 +62,12 @@ size_t recorded_count(const recorded *r, tnr_trace_type type, uint32_t op);
 /* The first of them; NULL if there is none. */
 const recorded_event *recorded_find(const recorded *r, tnr_trace_type type, uint32_t op);
 
+/* The only one of this op; fails the test when there is none, or more. */
+const recorded_event *recorded_one(const recorded *r, tnr_trace_type type, uint32_t op);
+
+/* Fails the test unless this input of the op comes from that op; 0: from none that was recorded. */
+void recorded_check_input(const recorded *r, uint32_t op, uint32_t index, uint32_t from);
+
 /* The number of the index-th op that was submitted with this name, in the order of numbers; 0:
  * there are not so many. */
 uint32_t recorded_op(const recorded *r, const char *name, int index);
