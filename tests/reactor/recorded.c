@@ -3,8 +3,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
-#include "check.h"
+#include "rig.h"
 
 enum { INDICES = 1 << 16, TAPES = 128 };
 
@@ -370,4 +371,15 @@ const char *recorded_path(const char *name) {
   last = !last;
   snprintf(paths[last], sizeof paths[last], "%s/%s", folder, name);
   return paths[last];
+}
+
+bool recorded_exists(const char *name) {
+  return access(recorded_path(name), F_OK) == 0;
+}
+
+void recorded_await(const char *name) {
+  for (int ms = 0; !recorded_exists(name); ms++) {
+    assert_in_range(ms, 0, 20000);
+    rig_sleep_ms(1);
+  }
 }

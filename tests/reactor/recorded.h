@@ -44,6 +44,12 @@ int recorded_leave_folder(void **state);
 /* A file in that folder; good for two at a time. */
 const char *recorded_path(const char *name);
 
+/* Is there such a file in it? */
+bool recorded_exists(const char *name);
+
+/* Waits until there is; fails the test after 20 s. */
+void recorded_await(const char *name);
+
 /* Fails the test when there is no such file or anything in it is not as it should be. */
 recorded recorded_read(const char *path);
 void recorded_finish(recorded *r);
