@@ -1,6 +1,5 @@
 /* Mailboxes of runtimes without threads: an event loop that watches the descriptor is all they
  * need. */
-#include <dirent.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
@@ -11,22 +10,12 @@
 
 enum { MS = 1000000 };
 
-static int threads_of_process(void) {
-  int count = 0;
-  DIR *tasks = opendir("/proc/self/task");
-  assert_non_null(tasks);
-  for (struct dirent *task; (task = readdir(tasks));)
-    count += task->d_name[0] != '.';
-  closedir(tasks);
-  return count;
-}
-
 static void log_in(tnr_mailbox *box, tnr_future *f, int what) {
   assert_ok(tnr_on(f, TNR_COMPLETE, rig_log, RIG_WHAT(what), .mailbox = box));
 }
 
 static void a_loop_on_the_descriptor_does_it_all(void **state) {
-  int threads = threads_of_process();
+  int threads = threadless_count_threads();
   tnr_mailbox *box = post_box(*state);
   assert_false(post_is_readable(box));
   for (int i = 0; i < 30; i++) {
@@ -39,7 +28,7 @@ static void a_loop_on_the_descriptor_does_it_all(void **state) {
     assert_true(rig_log_at(i).complete);
     assert_number(f, 3);
   }
-  assert_true(CHECK_SANITIZED || threads_of_process() == threads);
+  assert_true(CHECK_SANITIZED || threadless_count_threads() == threads);
   post_close(box);
 }
 

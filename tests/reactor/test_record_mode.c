@@ -2,23 +2,12 @@
  * same program gives the same bytes. */
 #include "recorded.h"
 
-#include <dirent.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
-#include "rig.h"
-
-static int threads_of_process(void) {
-  int count = 0;
-  DIR *tasks = opendir("/proc/self/task");
-  for (const struct dirent *entry; (entry = readdir(tasks));)
-    count += entry->d_name[0] != '.';
-  closedir(tasks);
-  return count;
-}
+#include "threadless.h"
 
 /* ---- made time ---- */
 
@@ -152,22 +141,14 @@ static void a_timeline_and_a_recording_know_the_same_ops(void **state) {
 
 /* ---- no other thread ---- */
 
-static tnr_runtime *threadless_runtime(void) {
-  const tnr_device_config device = {.driver = tnr_cpu_driver(), .count = 2};
-  tnr_runtime *runtime = tnr_runtime_create(
-      &(tnr_runtime_options){.devices = &device, .device_configs = 1, .mode = TNR_ONE_THREAD});
-  assert_made(runtime);
-  return runtime;
-}
-
 static void recording_makes_no_thread(void **state) {
   (void)state;
-  int before = threads_of_process();
-  tnr_runtime *runtime = threadless_runtime();
+  int before = threadless_count_threads();
+  tnr_runtime *runtime = threadless_runtime(TNR_ONE_THREAD);
   assert_ok(tnr_trace_start(runtime, &(tnr_trace_options){.path = recorded_path("alone"),
                                                           .bytes_per_thread = 128 << 10}));
   run_program(runtime, 3000);
-  assert_int_equal(threads_of_process(), before);
+  assert_int_equal(threadless_count_threads(), before);
   assert_int_equal(tnr_trace_get_stats(runtime).lost, 0);
   assert_ok(tnr_trace_stop(runtime));
   assert_ok(tnr_runtime_destroy(runtime, TNR_DRAIN));
@@ -180,22 +161,18 @@ static void recording_makes_no_thread(void **state) {
   recorded_finish(&r);
 }
 
-static bool exists(const char *name) {
-  return access(recorded_path(name), R_OK) == 0;
-}
-
 static void in_flight_a_failure_and_a_signal_write_at_once(void **state) {
   (void)state;
-  tnr_runtime *runtime = threadless_runtime();
+  tnr_runtime *runtime = threadless_runtime(TNR_ONE_THREAD);
   assert_ok(tnr_trace_start(runtime, &(tnr_trace_options){.mode = TNR_TRACE_IN_FLIGHT,
                                                           .path = recorded_path("flight"),
                                                           .on_failure = true,
                                                           .signal = SIGUSR1}));
   run_program(runtime, 100);
-  assert_true(exists("flight"));
-  assert_false(exists("flight.2"));
+  assert_true(recorded_exists("flight"));
+  assert_false(recorded_exists("flight.2"));
   raise(SIGUSR1);
-  assert_true(exists("flight.2"));
+  assert_true(recorded_exists("flight.2"));
   assert_ok(tnr_trace_stop(runtime));
   assert_ok(tnr_runtime_destroy(runtime, TNR_DRAIN));
   recorded r = recorded_read(recorded_path("flight"));
