@@ -43,7 +43,7 @@ size_t chain_whole_ops(const recorded *r) {
 }
 
 size_t chain_ops_in(const char *name) {
-  recorded r = recorded_read(recorded_path(name));
+  recorded r = recorded_read(folder_path(name));
   assert_non_null(r.total);
   size_t count = chain_whole_ops(&r);
   recorded_finish(&r);

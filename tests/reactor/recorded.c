@@ -3,9 +3,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
-#include "rig.h"
+#include "check.h"
 
 enum { INDICES = 1 << 16, TAPES = 128 };
 
@@ -346,40 +345,5 @@ uint32_t recorded_op(const recorded *r, const char *name, int index) {
     if (index == 0)
       return found;
     below = found;
-  }
-}
-
-/* ---- the folder ---- */
-
-static char folder[] = "/tmp/tenor_recorded_XXXXXX";
-
-int recorded_enter_folder(void **state) {
-  (void)state;
-  return mkdtemp(folder) == NULL;
-}
-
-int recorded_leave_folder(void **state) {
-  (void)state;
-  char line[64];
-  snprintf(line, sizeof line, "rm -r %s", folder);
-  return system(line) != 0;
-}
-
-const char *recorded_path(const char *name) {
-  static char paths[2][128];
-  static int last;
-  last = !last;
-  snprintf(paths[last], sizeof paths[last], "%s/%s", folder, name);
-  return paths[last];
-}
-
-bool recorded_exists(const char *name) {
-  return access(recorded_path(name), F_OK) == 0;
-}
-
-void recorded_await(const char *name) {
-  for (int ms = 0; !recorded_exists(name); ms++) {
-    assert_in_range(ms, 0, 20000);
-    rig_sleep_ms(1);
   }
 }

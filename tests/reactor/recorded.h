@@ -8,6 +8,8 @@
 
 #include <tenor/trace_format.h>
 
+#include "folder.h"
+
 typedef struct recorded_event {
   tnr_trace_type type; /* of a brief form: the long form's */
   unsigned flags;
@@ -36,19 +38,6 @@ typedef struct recorded {
   size_t pieces;
   uint64_t lost; /* as pieces say: the most of each tape, together */
 } recorded;
-
-/* A group's setup and teardown: a folder for its files. */
-int recorded_enter_folder(void **state);
-int recorded_leave_folder(void **state);
-
-/* A file in that folder; good for two at a time. */
-const char *recorded_path(const char *name);
-
-/* Is there such a file in it? */
-bool recorded_exists(const char *name);
-
-/* Waits until there is; fails the test after 20 s. */
-void recorded_await(const char *name);
 
 /* Fails the test when there is no such file or anything in it is not as it should be. */
 recorded recorded_read(const char *path);

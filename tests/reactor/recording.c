@@ -4,12 +4,12 @@
 
 int recording_setup(void **state) {
   rig_setup(state);
-  assert_ok(tnr_trace_start(*state, &(tnr_trace_options){.path = recorded_path("record")}));
+  assert_ok(tnr_trace_start(*state, &(tnr_trace_options){.path = folder_path("record")}));
   return 0;
 }
 
 int recording_teardown(void **state) {
-  (void)unlink(recorded_path("record"));
+  (void)unlink(folder_path("record"));
   return rig_teardown(state);
 }
 
@@ -24,7 +24,7 @@ recorded recording_stop(tnr_runtime *runtime) {
   for (int i = 0; i < tnr_runtime_device_count(runtime); i++)
     assert_ok(tnr_synchronize_device(tnr_runtime_device_at(runtime, i)));
   assert_ok(tnr_trace_stop(runtime));
-  recorded r = recorded_read(recorded_path("record"));
+  recorded r = recorded_read(folder_path("record"));
   assert_non_null(r.total);
   assert_int_equal(r.total->lost, 0);
   assert_int_equal(r.total->strangers, 0);

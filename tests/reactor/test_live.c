@@ -101,15 +101,14 @@ static size_t take_timeline(int fd, char **out) {
 }
 
 static void assert_timeline(int fd) {
-  char path[64], *file;
-  snprintf(path, sizeof path, "%s/timeline", viewer_folder);
+  char *file;
   size_t bytes = take_timeline(fd, &file);
-  FILE *to = fopen(path, "wb");
+  FILE *to = fopen(folder_path("timeline"), "wb");
   assert_non_null(to);
   assert_int_equal(fwrite(file, 1, bytes, to), bytes);
   assert_int_equal(fclose(to), 0);
   free(file);
-  recorded r = recorded_read(path);
+  recorded r = recorded_read(folder_path("timeline"));
   assert_int_not_equal(recorded_op(&r, "rig_plus_one", 0), 0);
   recorded_finish(&r);
 }
@@ -179,13 +178,13 @@ static void only_the_user_can_connect(void **state) {
   assert_int_equal(stat(tnr_live_path(*state), &info), 0);
   assert_int_equal(info.st_mode & 0777, 0600);
   assert_int_equal(info.st_uid, geteuid());
-  assert_int_equal(stat(viewer_folder, &info), 0);
+  assert_int_equal(stat(folder_itself(), &info), 0);
   if (geteuid() != 0)
     return; /* nobody else can be played */
   char path[128];
   snprintf(path, sizeof path, "%s", tnr_live_path(*state));
   assert_int_equal(chmod(path, 0666), 0); /* even so: the process says whose it is */
-  assert_int_equal(chmod(viewer_folder, 0755), 0);
+  assert_int_equal(chmod(folder_itself(), 0755), 0);
   pid_t child = fork();
   if (child == 0) {
     char byte;
@@ -199,18 +198,18 @@ static void only_the_user_can_connect(void **state) {
   }
   int status;
   assert_int_equal(waitpid(child, &status, 0), child);
-  assert_int_equal(chmod(viewer_folder, 0700), 0);
+  assert_int_equal(chmod(folder_itself(), 0700), 0);
   assert_true(WIFEXITED(status));
   assert_int_equal(WEXITSTATUS(status), 0);
 }
 
 static void a_folder_that_others_reach_into_is_refused(void **state) {
   (void)state;
-  assert_int_equal(chmod(viewer_folder, 0770), 0);
+  assert_int_equal(chmod(folder_itself(), 0770), 0);
   assert_null(tnr_runtime_create(&(tnr_runtime_options){.live = true}));
   assert_int_equal(tnr_error_code(tnr_error()), TNR_ESYSTEM);
   assert_non_null(strstr(tnr_error_message(tnr_error()), "this user's alone"));
-  assert_int_equal(chmod(viewer_folder, 0700), 0);
+  assert_int_equal(chmod(folder_itself(), 0700), 0);
 }
 
 /* ---- which runtimes ---- */
@@ -232,7 +231,7 @@ static void runtimes_of_one_process_have_sockets_of_their_own(void **state) {
 static void what_a_dead_process_left_behind_is_taken_over(void **state) {
   struct sockaddr_un address = {.sun_family = AF_UNIX};
   (void)state;
-  snprintf(address.sun_path, sizeof address.sun_path, "%s/tenor-%d.sock", viewer_folder,
+  snprintf(address.sun_path, sizeof address.sun_path, "%s/tenor-%d.sock", folder_itself(),
            (int)getpid());
   int fd = socket(AF_UNIX, SOCK_STREAM, 0);
   assert_int_equal(bind(fd, (const struct sockaddr *)&address, sizeof address), 0);
@@ -282,5 +281,5 @@ int main(void) {
       rig_bare_test(what_a_dead_process_left_behind_is_taken_over),
       rig_bare_test(the_environment_allows_it),
   };
-  return cmocka_run_group_tests(tests, viewer_enter_folder, viewer_leave_folder);
+  return cmocka_run_group_tests(tests, viewer_enter, folder_leave);
 }

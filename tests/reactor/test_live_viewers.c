@@ -146,5 +146,5 @@ int main(void) {
       viewer_test(viewers_come_and_go_while_ops_run),
       rig_bare_test(the_end_of_the_runtime_is_the_end_for_viewers),
   };
-  return cmocka_run_group_tests(tests, viewer_enter_folder, viewer_leave_folder);
+  return cmocka_run_group_tests(tests, viewer_enter, folder_leave);
 }

@@ -224,7 +224,7 @@ static void a_failed_op_says_why_and_its_descendants_fail(void **state) {
 
 static void what_is_aborted_ends_as_cancelled(void **state) {
   check_needs_threads();
-  tnr_trace_options options = {.path = recorded_path("record")};
+  tnr_trace_options options = {.path = folder_path("record")};
   (void)state;
   tnr_runtime *runtime = rig_runtime();
   assert_ok(tnr_trace_start(runtime, &options));
@@ -236,7 +236,7 @@ static void what_is_aborted_ends_as_cancelled(void **state) {
   rig_open_gate();
   assert_ok(tnr_scope_close());
   assert_ok(tnr_runtime_destroy(runtime, TNR_ABORT));
-  recorded r = recorded_read(recorded_path("record"));
+  recorded r = recorded_read(folder_path("record"));
   assert_non_null(r.total);
   assert_int_equal(r.total->drained, 1);
   for (int i = 0; i < 2; i++) {
@@ -374,7 +374,7 @@ static void what_was_submitted_before_has_no_number(void **state) {
   tnr_future *early = rig_hold(tnr_to_async(rig_tensor(rig_cpu(*state, 0), 1)));
   rig_await_held(1);
   tnr_future *waiting = rig_two(early) ? rig_plus_one(early) : NULL;
-  assert_ok(tnr_trace_start(*state, &(tnr_trace_options){.path = recorded_path("record")}));
+  assert_ok(tnr_trace_start(*state, &(tnr_trace_options){.path = folder_path("record")}));
   tnr_future *late = rig_sum(waiting, early);
   rig_open_gate();
   assert_ok(tnr_wait(late, TNR_COMPLETE, INT64_MAX));
@@ -408,5 +408,5 @@ int main(void) {
       recording_test(threads_have_tapes_and_numbers_of_their_own),
       recording_test(what_was_submitted_before_has_no_number),
   };
-  return cmocka_run_group_tests(tests, recorded_enter_folder, recorded_leave_folder);
+  return cmocka_run_group_tests(tests, folder_enter, folder_leave);
 }

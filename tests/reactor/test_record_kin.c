@@ -172,5 +172,5 @@ int main(void) {
       recording_test(futures_of_several_say_of_which),
       recording_test(elements_of_a_tuple_come_from_its_op),
   };
-  return cmocka_run_group_tests(tests, recorded_enter_folder, recorded_leave_folder);
+  return cmocka_run_group_tests(tests, folder_enter, folder_leave);
 }

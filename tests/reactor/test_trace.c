@@ -1,5 +1,4 @@
-/* Recordings as a whole: when they start and stop, which threads are in them, and what goes wrong.
- */
+/* Recordings as a whole: when they start and stop, which threads they have, and what goes wrong. */
 #define _GNU_SOURCE /* F_SETPIPE_SZ */
 
 #include "chain.h"
@@ -17,13 +16,13 @@
 
 static void each_window_has_what_happened_in_it(void **state) {
   chain_run(*state, 5);
-  assert_ok(tnr_trace_start(*state, &(tnr_trace_options){.path = recorded_path("a")}));
+  assert_ok(tnr_trace_start(*state, &(tnr_trace_options){.path = folder_path("a")}));
   assert_true(tnr_trace_get_stats(*state).recording);
   chain_run(*state, 10);
   assert_ok(tnr_trace_stop(*state));
   assert_false(tnr_trace_get_stats(*state).recording);
   chain_run(*state, 20);
-  assert_ok(tnr_trace_start(*state, &(tnr_trace_options){.path = recorded_path("b")}));
+  assert_ok(tnr_trace_start(*state, &(tnr_trace_options){.path = folder_path("b")}));
   chain_run(*state, 40);
   assert_ok(tnr_trace_stop(*state));
   assert_int_equal(chain_ops_in("a"), 10);
@@ -31,7 +30,7 @@ static void each_window_has_what_happened_in_it(void **state) {
 }
 
 static void a_runtime_records_from_its_beginning_to_its_end(void **state) {
-  const tnr_trace_options trace = {.path = recorded_path("whole")};
+  const tnr_trace_options trace = {.path = folder_path("whole")};
   const tnr_device_config cpu = {.driver = tnr_cpu_driver(), .count = 4};
   const tnr_runtime_options options = {.devices = &cpu, .device_configs = 1, .trace = &trace};
   (void)state;
@@ -39,7 +38,7 @@ static void a_runtime_records_from_its_beginning_to_its_end(void **state) {
   assert_made(runtime);
   chain_run(runtime, 7);
   assert_ok(tnr_runtime_destroy(runtime, TNR_DRAIN));
-  recorded r = recorded_read(recorded_path("whole"));
+  recorded r = recorded_read(folder_path("whole"));
   assert_int_equal(chain_whole_ops(&r), 7);
   assert_non_null(r.total);
   assert_int_equal(r.total->drained, 1);
@@ -50,14 +49,14 @@ static void a_runtime_records_from_its_beginning_to_its_end(void **state) {
 }
 
 static void stats_count_what_is_recorded(void **state) {
-  assert_ok(tnr_trace_start(*state, &(tnr_trace_options){.path = recorded_path("stats")}));
+  assert_ok(tnr_trace_start(*state, &(tnr_trace_options){.path = folder_path("stats")}));
   chain_run(*state, 100);
   tnr_trace_stats during = tnr_trace_get_stats(*state);
   assert_true(during.recorded >= 500);
   assert_ok(tnr_trace_stop(*state));
   tnr_trace_stats after = tnr_trace_get_stats(*state);
   struct stat info;
-  assert_int_equal(stat(recorded_path("stats"), &info), 0);
+  assert_int_equal(stat(folder_path("stats"), &info), 0);
   assert_int_equal(after.written, info.st_size);
   assert_int_equal(after.lost, 0);
   assert_int_equal(after.forgotten, 0);
@@ -92,7 +91,7 @@ static void a_slow_disk_costs_records_but_no_time(void **state) {
   tnr_trace_stats stats = tnr_trace_get_stats(*state);
   assert_true(stats.lost > 50000); /* it has come this far, and the pipe has taken a few */
   assert_true(stats.written <= 128 << 10);
-  copier c = {ends[0], fopen(recorded_path("slow"), "wb")};
+  copier c = {ends[0], fopen(folder_path("slow"), "wb")};
   pthread_t thread;
   assert_non_null(c.to);
   close(ends[1]);
@@ -101,7 +100,7 @@ static void a_slow_disk_costs_records_but_no_time(void **state) {
   pthread_join(thread, NULL);
   assert_int_equal(fclose(c.to), 0);
   close(ends[0]);
-  recorded r = recorded_read(recorded_path("slow"));
+  recorded r = recorded_read(folder_path("slow"));
   assert_non_null(r.total);
   assert_int_equal(r.total->lost, tnr_trace_get_stats(*state).lost);
   assert_int_equal(r.records + r.total->lost, r.total->records);
@@ -138,7 +137,7 @@ static void refused(tnr_runtime *runtime, const tnr_trace_options *options, tnr_
 }
 
 static void options_that_make_no_sense_are_refused(void **state) {
-  const char *path = recorded_path("refused");
+  const char *path = folder_path("refused");
   refused(*state, &(tnr_trace_options){0}, TNR_EINVAL, "there is no path");
   refused(*state, NULL, TNR_EINVAL, "the options is NULL");
   refused(NULL, &(tnr_trace_options){.path = path}, TNR_EINVAL, "the runtime is NULL");
@@ -161,11 +160,11 @@ static void options_that_make_no_sense_are_refused(void **state) {
           &(tnr_trace_options){.mode = TNR_TRACE_IN_FLIGHT, .path = path, .signal = SIGSEGV},
           TNR_EINVAL, "is no signal to write a recording on");
   refused(*state, &(tnr_trace_options){.path = "/nowhere/at/all"}, TNR_ESYSTEM, strerror(ENOENT));
-  assert_false(recorded_exists("refused"));
+  assert_false(folder_has("refused"));
 }
 
 static void calls_out_of_turn_are_refused(void **state) {
-  const tnr_trace_options options = {.path = recorded_path("turn")};
+  const tnr_trace_options options = {.path = folder_path("turn")};
   assert_fails(tnr_trace_stop(*state), TNR_EINVAL);
   assert_fails(tnr_trace_dump(*state, options.path), TNR_EINVAL);
   assert_fails(tnr_trace_stop(NULL), TNR_EINVAL);
@@ -178,7 +177,7 @@ static void calls_out_of_turn_are_refused(void **state) {
 }
 
 static void two_recordings_do_not_share_a_file(void **state) {
-  const tnr_trace_options options = {.path = recorded_path("shared")};
+  const tnr_trace_options options = {.path = folder_path("shared")};
   tnr_runtime *other = rig_runtime();
   assert_ok(tnr_trace_start(*state, &options));
   assert_fails(tnr_trace_start(other, &options), TNR_ESYSTEM);
@@ -197,7 +196,7 @@ static void submit_one(void *user, int index) {
 
 static void threads_that_have_ended_make_room(void **state) {
   enum { TOGETHER = 2, TIMES = 20 };
-  const tnr_trace_options options = {.path = recorded_path("ended"), .max_threads = TOGETHER + 1};
+  const tnr_trace_options options = {.path = folder_path("ended"), .max_threads = TOGETHER + 1};
   assert_ok(tnr_scope_open());
   tnr_future *x = tnr_to_async(rig_tensor(rig_cpu(*state, 0), 1));
   assert_ok(tnr_trace_start(*state, &options));
@@ -209,7 +208,7 @@ static void threads_that_have_ended_make_room(void **state) {
   assert_ok(tnr_scope_close());
   assert_ok(tnr_synchronize_device(rig_cpu(*state, 0)));
   assert_ok(tnr_trace_stop(*state));
-  recorded r = recorded_read(recorded_path("ended"));
+  recorded r = recorded_read(folder_path("ended"));
   size_t submitted = recorded_count(&r, TNR_TRACE_SUBMIT, 0);
   assert_true(submitted > TOGETHER + 1);
   /* strangers are records, of which a thread may write others, too */
@@ -228,7 +227,7 @@ static void submit_beside_others(void *user, int index) {
 
 static void threads_beyond_the_limit_are_counted(void **state) {
   enum { THREADS = 4, LIMIT = 2 };
-  const tnr_trace_options options = {.path = recorded_path("many"), .max_threads = LIMIT};
+  const tnr_trace_options options = {.path = folder_path("many"), .max_threads = LIMIT};
   tnr_runtime *runtime = rig_runtime();
   (void)state;
   assert_ok(tnr_scope_open());
@@ -238,7 +237,7 @@ static void threads_beyond_the_limit_are_counted(void **state) {
   rig_threads(THREADS, submit_beside_others, x);
   assert_ok(tnr_scope_close());
   assert_ok(tnr_runtime_destroy(runtime, TNR_DRAIN));
-  recorded r = recorded_read(recorded_path("many"));
+  recorded r = recorded_read(folder_path("many"));
   assert_int_equal(recorded_count(&r, TNR_TRACE_SUBMIT, 0), LIMIT);
   assert_true(r.total->strangers >= THREADS - LIMIT); /* records: a wake is one, too */
   recorded_finish(&r);
@@ -266,12 +265,12 @@ static void recording_starts_and_stops_while_others_submit(void **state) {
     bool flight = i % 3 == 2;
     assert_ok(tnr_trace_start(
         *state, &(tnr_trace_options){.mode = flight ? TNR_TRACE_IN_FLIGHT : TNR_TRACE_TO_FILE,
-                                     .path = recorded_path("race")}));
+                                     .path = folder_path("race")}));
     rig_sleep_ms(i % 4);
     if (flight)
-      assert_ok(tnr_trace_dump(*state, recorded_path("race")));
+      assert_ok(tnr_trace_dump(*state, folder_path("race")));
     assert_ok(tnr_trace_stop(*state));
-    recorded file = recorded_read(recorded_path("race"));
+    recorded file = recorded_read(folder_path("race"));
     assert_non_null(file.total);
     recorded_finish(&file);
   }
@@ -285,18 +284,18 @@ static void recording_starts_and_stops_while_others_submit(void **state) {
 static void the_environment_starts_recordings(void **state) {
   (void)state;
   char value[160];
-  setenv("TENOR_TRACE", recorded_path("env"), 1);
+  setenv("TENOR_TRACE", folder_path("env"), 1);
   tnr_runtime *first = rig_runtime(), *second = rig_runtime();
   chain_run(first, 3);
   chain_run(second, 4);
   assert_ok(tnr_runtime_destroy(first, TNR_DRAIN));
   assert_ok(tnr_runtime_destroy(second, TNR_DRAIN));
-  snprintf(value, sizeof value, "flight:%s", recorded_path("env"));
+  snprintf(value, sizeof value, "flight:%s", folder_path("env"));
   setenv("TENOR_TRACE", value, 1);
   tnr_runtime *third = rig_runtime();
   chain_run(third, 5);
   raise(SIGUSR2);
-  recorded_await("env.3");
+  folder_await("env.3");
   assert_ok(tnr_runtime_destroy(third, TNR_DRAIN));
   setenv("TENOR_TRACE", "", 1);
   tnr_runtime *silent = rig_runtime();
@@ -328,5 +327,5 @@ int main(void) {
       rig_test(recording_starts_and_stops_while_others_submit),
       rig_bare_test(the_environment_starts_recordings),
   };
-  return cmocka_run_group_tests(tests, recorded_enter_folder, recorded_leave_folder);
+  return cmocka_run_group_tests(tests, folder_enter, folder_leave);
 }

@@ -7,8 +7,6 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-char viewer_folder[] = "/tmp/tenor_live_XXXXXX";
-
 tnr_runtime *viewer_runtime(void) {
   const tnr_device_config cpu = {.driver = tnr_cpu_driver(), .count = 4};
   tnr_runtime *runtime = tnr_runtime_create(
@@ -89,14 +87,6 @@ void viewer_run_some(tnr_runtime *runtime) {
   assert_ok(tnr_scope_close());
 }
 
-int viewer_enter_folder(void **state) {
-  (void)state;
-  return !mkdtemp(viewer_folder) || setenv("XDG_RUNTIME_DIR", viewer_folder, 1) != 0;
-}
-
-int viewer_leave_folder(void **state) {
-  (void)state;
-  char line[64];
-  snprintf(line, sizeof line, "rm -r %s", viewer_folder);
-  return system(line) != 0;
+int viewer_enter(void **state) {
+  return folder_enter(state) != 0 || setenv("XDG_RUNTIME_DIR", folder_itself(), 1) != 0;
 }

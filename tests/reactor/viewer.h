@@ -2,14 +2,13 @@
 #ifndef TENOR_TESTS_VIEWER_H
 #define TENOR_TESTS_VIEWER_H
 
+#include "folder.h"
 #include "rig.h"
 
 enum { VIEWER_ANSWER_MAX = 1 << 16 };
 
-/* A group's setup and teardown: a folder for sockets. */
-extern char viewer_folder[];
-int viewer_enter_folder(void **state);
-int viewer_leave_folder(void **state);
+/* A group's setup: its folder is where sockets are. The teardown is folder_leave. */
+int viewer_enter(void **state);
 
 /* A test with a viewer_runtime as *state, and a scope. */
 #define viewer_test(function) cmocka_unit_test_setup_teardown(function, viewer_setup, rig_teardown)

@@ -92,7 +92,7 @@ static void put_late(struct tape_file *file) {
 
 static void a_thread_that_waits_keeps_its_device_waiting(void **state) {
   (void)state;
-  struct tape_file file = tape_open(tape_path("blocked"), 1, 0);
+  struct tape_file file = tape_open(folder_path("blocked"), 1, 0);
   tape_whole(&file, &one, 0, 100, 1000, 2000);
   tape_span(&file, TAPE_MAIN, TNR_TRACE_WAIT, 500, 2200, 1, TNR_TRACE_FOR_COMPLETE);
   tape_whole(&file, &(struct tape_op){.number = 2, .name = "second"}, 0, 5000, 5200, 6000);
@@ -109,7 +109,7 @@ static void a_thread_that_waits_keeps_its_device_waiting(void **state) {
 
 static void without_a_wait_nothing_was_submitted(void **state) {
   (void)state;
-  struct tape_file file = tape_open(tape_path("late"), 1, 0);
+  struct tape_file file = tape_open(folder_path("late"), 1, 0);
   tape_whole(&file, &one, 0, 100, 1000, 2000);
   tape_whole(&file, &(struct tape_op){.number = 2, .name = "second"}, 0, 5000, 5200, 6000);
   struct gaps gaps = closed(&file, "late");
@@ -119,7 +119,7 @@ static void without_a_wait_nothing_was_submitted(void **state) {
 
 static void a_call_that_a_limit_holds_up(void **state) {
   (void)state;
-  struct tape_file file = tape_open(tape_path("limit"), 2, 0);
+  struct tape_file file = tape_open(folder_path("limit"), 2, 0);
   tape_held(&file, TAPE_MAIN, 250, 4000, 1, 0, TNR_TRACE_CALL_HELD);
   put_late(&file);
   struct gaps gaps = closed(&file, "limit");
@@ -131,7 +131,7 @@ static void a_call_that_a_limit_holds_up(void **state) {
 
 static void a_call_that_a_limit_refuses_is_held_up_until_there_is_room(void **state) {
   (void)state;
-  struct tape_file file = tape_open(tape_path("refused"), 2, 0);
+  struct tape_file file = tape_open(folder_path("refused"), 2, 0);
   tape_held(&file, TAPE_MAIN, 250, 250, 0, 0, TNR_TRACE_CALL_REFUSED);
   tape_held(&file, TAPE_MAIN, 900, 900, 0, 0, TNR_TRACE_CALL_REFUSED);   /* tried again */
   tape_held(&file, TAPE_MAIN, 2900, 2900, 0, 1, TNR_TRACE_CALL_REFUSED); /* for another device */
@@ -146,7 +146,7 @@ static void a_call_that_a_limit_refuses_is_held_up_until_there_is_room(void **st
 
 static void a_worker_that_a_limit_holds_up(void **state) {
   (void)state;
-  struct tape_file file = tape_open(tape_path("held_worker"), 1, 0);
+  struct tape_file file = tape_open(folder_path("held_worker"), 1, 0);
   tape_submit(&file, TAPE_MAIN, 100, &one);
   tape_resolve(&file, 200, 1, 0);
   tape_launch(&file, 250, 1, 0);
@@ -163,7 +163,7 @@ static void a_worker_that_a_limit_holds_up(void **state) {
 static void an_input_of_the_program_is_waited_for_on_the_host(void **state) {
   (void)state;
   const uint32_t inputs[] = {0};
-  struct tape_file file = tape_open(tape_path("promise"), 1, 0);
+  struct tape_file file = tape_open(folder_path("promise"), 1, 0);
   tape_submit(&file, TAPE_MAIN, 100,
               &(struct tape_op){.number = 1, .name = "x", .inputs = inputs, .input_count = 1});
   tape_resolve(&file, 200, 1, 1);
@@ -177,7 +177,7 @@ static void an_input_of_the_program_is_waited_for_on_the_host(void **state) {
 
 static void a_callback_submits_when_another_device_is_done(void **state) {
   (void)state;
-  struct tape_file file = tape_open(tape_path("callback"), 2, 0);
+  struct tape_file file = tape_open(folder_path("callback"), 2, 0);
   tape_submit(&file, TAPE_MAIN, 100, &one);
   tape_resolve(&file, 200, 1, 0);
   tape_launch(&file, 300, 1, 1);
@@ -198,7 +198,7 @@ static void a_callback_submits_when_another_device_is_done(void **state) {
 static void a_worker_that_waits_itself_waits_for_the_other_device(void **state) {
   (void)state;
   const uint32_t inputs[] = {1};
-  struct tape_file file = tape_open(tape_path("worker"), 2, 0);
+  struct tape_file file = tape_open(folder_path("worker"), 2, 0);
   tape_submit(&file, TAPE_MAIN, 100, &one);
   tape_submit(&file, TAPE_MAIN, 200,
               &(struct tape_op){.number = 2, .name = "x", .inputs = inputs, .input_count = 1});
@@ -218,7 +218,7 @@ static void a_worker_that_waits_itself_waits_for_the_other_device(void **state) 
 
 static void a_device_without_runs_is_idle_all_the_time(void **state) {
   (void)state;
-  struct tape_file file = tape_open(tape_path("idle"), 2, 0);
+  struct tape_file file = tape_open(folder_path("idle"), 2, 0);
   tape_whole(&file, &one, 0, 100, 1000, 2000);
   tape_close(&file, 0, true);
   struct trace_recording recording = tape_read("idle");
@@ -242,5 +242,5 @@ int main(void) {
       cmocka_unit_test(a_worker_that_waits_itself_waits_for_the_other_device),
       cmocka_unit_test(a_device_without_runs_is_idle_all_the_time),
   };
-  return cmocka_run_group_tests(tests, tape_enter, tape_leave);
+  return cmocka_run_group_tests(tests, folder_enter, folder_leave);
 }

@@ -13,7 +13,7 @@ enum { MS = 1000000, HELD_MS = 20, LEAST_NS = HELD_MS * MS / 2, BYTES = RIG_ELEM
 static const tnr_limits none;
 
 static tnr_runtime *limited(tnr_limits all, tnr_limits each, bool full_is_error) {
-  const tnr_trace_options trace = {.path = recorded_path("limits")};
+  const tnr_trace_options trace = {.path = folder_path("limits")};
   return bounded_traced(all, each, full_is_error, &trace);
 }
 
@@ -40,8 +40,8 @@ static said read_all(tnr_runtime *runtime) {
   tnr_fault fault;
   assert_ok(tnr_scope_close());
   assert_ok(tnr_runtime_destroy(runtime, TNR_DRAIN));
-  s.records = recorded_read(recorded_path("limits"));
-  assert_ok(trace_recording_read(recorded_path("limits"), &s.recording, &fault));
+  s.records = recorded_read(folder_path("limits"));
+  assert_ok(trace_recording_read(folder_path("limits"), &s.recording, &fault));
   assert_ok(trace_hosts_init(&s.recording, &s.hosts, &fault));
   assert_ok(trace_summary_make(&s.recording, &s.hosts, &s.summary, &fault));
   return s;
@@ -342,5 +342,5 @@ int main(void) {
       rig_bare_test(a_worker_that_waits_for_bytes_says_so),
       rig_bare_test(a_worker_that_is_held_back_says_so),
   };
-  return cmocka_run_group_tests(tests, recorded_enter_folder, recorded_leave_folder);
+  return cmocka_run_group_tests(tests, folder_enter, folder_leave);
 }
