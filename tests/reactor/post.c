@@ -34,6 +34,10 @@ void post_await(tnr_mailbox *box) {
   assert_true(poll_for(box, 60000));
 }
 
+void post_log(tnr_mailbox *box, tnr_future *f, int what) {
+  assert_ok(tnr_on(f, TNR_COMPLETE, rig_log, RIG_WHAT(what), .mailbox = box));
+}
+
 void post_run(tnr_mailbox *box, int callbacks) {
   for (int ran = 0; ran < callbacks;) {
     post_await(box);

@@ -15,6 +15,9 @@ bool post_is_readable(tnr_mailbox *box);
 /* Waits for that; fails after a minute. */
 void post_await(tnr_mailbox *box);
 
+/* Has the completion of f logged there. */
+void post_log(tnr_mailbox *box, tnr_future *f, int what);
+
 /* Dispatches when there is something until so many callbacks have run; asserts that there are no
  * more. */
 void post_run(tnr_mailbox *box, int callbacks);

@@ -317,6 +317,18 @@ const recorded_event *recorded_find(const recorded *r, tnr_trace_type type, uint
   return NULL;
 }
 
+const recorded_event *recorded_one(const recorded *r, tnr_trace_type type, uint32_t op) {
+  assert_int_not_equal(op, 0);
+  assert_int_equal(recorded_count(r, type, op), 1);
+  return recorded_find(r, type, op);
+}
+
+void recorded_check_input(const recorded *r, uint32_t op, uint32_t index, uint32_t from) {
+  const recorded_event *submit = recorded_one(r, TNR_TRACE_SUBMIT, op);
+  assert_in_range(index, 0, submit->inputs - 1);
+  assert_int_equal(submit->input[index], from);
+}
+
 uint32_t recorded_op(const recorded *r, const char *name, int index) {
   uint32_t below = 0;
   size_t length = strlen(name);
@@ -334,28 +346,4 @@ uint32_t recorded_op(const recorded *r, const char *name, int index) {
       return found;
     below = found;
   }
-}
-
-/* ---- the folder ---- */
-
-static char folder[] = "/tmp/tenor_recorded_XXXXXX";
-
-int recorded_enter_folder(void **state) {
-  (void)state;
-  return mkdtemp(folder) == NULL;
-}
-
-int recorded_leave_folder(void **state) {
-  (void)state;
-  char line[64];
-  snprintf(line, sizeof line, "rm -r %s", folder);
-  return system(line) != 0;
-}
-
-const char *recorded_path(const char *name) {
-  static char paths[2][128];
-  static int last;
-  last = !last;
-  snprintf(paths[last], sizeof paths[last], "%s/%s", folder, name);
-  return paths[last];
 }

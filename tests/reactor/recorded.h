@@ -8,6 +8,8 @@
 
 #include <tenor/trace_format.h>
 
+#include "folder.h"
+
 typedef struct recorded_event {
   tnr_trace_type type; /* of a brief form: the long form's */
   unsigned flags;
@@ -37,13 +39,6 @@ typedef struct recorded {
   uint64_t lost; /* as pieces say: the most of each tape, together */
 } recorded;
 
-/* A group's setup and teardown: a folder for its files. */
-int recorded_enter_folder(void **state);
-int recorded_leave_folder(void **state);
-
-/* A file in that folder; good for two at a time. */
-const char *recorded_path(const char *name);
-
 /* Fails the test when there is no such file or anything in it is not as it should be. */
 recorded recorded_read(const char *path);
 void recorded_finish(recorded *r);
@@ -61,6 +56,12 @@ size_t recorded_count(const recorded *r, tnr_trace_type type, uint32_t op);
 
 /* The first of them; NULL if there is none. */
 const recorded_event *recorded_find(const recorded *r, tnr_trace_type type, uint32_t op);
+
+/* The only one of this op; fails the test when there is none, or more. */
+const recorded_event *recorded_one(const recorded *r, tnr_trace_type type, uint32_t op);
+
+/* Fails the test unless this input of the op comes from that op; 0: from none that was recorded. */
+void recorded_check_input(const recorded *r, uint32_t op, uint32_t index, uint32_t from);
 
 /* The number of the index-th op that was submitted with this name, in the order of numbers; 0:
  * there are not so many. */

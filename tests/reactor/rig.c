@@ -130,7 +130,13 @@ static tnr_status validate(const tnr_op_call *call, tnr_fault *fault) {
   return TNR_OK;
 }
 
-static tnr_status like_input(const tnr_op_call *call, tnr_op_outputs *outputs, tnr_fault *fault) {
+tnr_status rig_any_input(const tnr_op_call *call, tnr_fault *fault) {
+  (void)call;
+  (void)fault;
+  return TNR_OK;
+}
+
+tnr_status rig_like_input(const tnr_op_call *call, tnr_op_outputs *outputs, tnr_fault *fault) {
   (void)fault;
   tnr_op_add_output(outputs, TNR_F32, call->in[0].shape);
   return TNR_OK;
@@ -138,8 +144,8 @@ static tnr_status like_input(const tnr_op_call *call, tnr_op_outputs *outputs, t
 
 static tnr_status two_like_input(const tnr_op_call *call, tnr_op_outputs *outputs,
                                  tnr_fault *fault) {
-  (void)like_input(call, outputs, fault);
-  return like_input(call, outputs, fault);
+  (void)rig_like_input(call, outputs, fault);
+  return rig_like_input(call, outputs, fault);
 }
 
 static tnr_status shard(const tnr_op_call *call, const int *in_dims, const tnr_desc *out,
@@ -219,7 +225,8 @@ static double long_work(const tnr_op_call *call, const tnr_desc *out, int out_co
   return 1e9;
 }
 
-#define RIG_OP(what) .name = "rig_" what, .validate = validate, .infer = like_input, .shard = shard
+#define RIG_OP(what)                                                                               \
+  .name = "rig_" what, .validate = validate, .infer = rig_like_input, .shard = shard
 
 const tnr_op_def rig_plus_one_op = {RIG_OP("plus_one"), .kernel = plus_one};
 const tnr_op_def rig_sum_op = {RIG_OP("sum"), .kernel = sum};
@@ -236,6 +243,23 @@ const tnr_op_def rig_two_op = {
     .kernel = plus_one,
     .shard = shard,
 };
+
+static tnr_value plus_two(const tnr_value *in, int in_count, const void *attrs) {
+  (void)in_count;
+  (void)attrs;
+  return rig_plus_one(rig_plus_one(in[0]));
+}
+
+const tnr_composite_def rig_deferred_def = {
+    .name = "rig_deferred", .needs_shapes = true, .body = plus_two};
+
+tnr_future *rig_soon(tnr_runtime *runtime) {
+  return rig_plus_one(tnr_to_async(rig_tensor(rig_cpu(runtime, 0), 1)));
+}
+
+tnr_future *rig_held(tnr_runtime *runtime) {
+  return rig_hold(tnr_to_async(rig_tensor(rig_cpu(runtime, 0), 1)));
+}
 
 /* ---- the gate ---- */
 

@@ -73,12 +73,25 @@ void rig_close_gate(void);
 /* Until so many kernels in all have come to the gate; for tests that need threads. */
 void rig_await_held(int count);
 
+/* Futures of ops on cpu:0: of 2, which comes by itself, and of 1, which is held until the gate
+ * opens. */
+tnr_future *rig_soon(tnr_runtime *runtime);
+tnr_future *rig_held(tnr_runtime *runtime);
+
 /* Until the dispatcher has done what it was about to do. Uses the last cpu device. */
 void rig_await_turn(tnr_runtime *runtime);
 
 /* x, after calling this function on the worker. */
 #define rig_on_worker(x) TNR_OP1(&rig_on_worker_op, x, tnr_no_attrs, )
 extern void (*rig_worker_function)(void);
+
+/* x + 2, made by a composite whose body runs once the shape of x is known. */
+#define rig_deferred(x) TNR_COMPOSITE1(&rig_deferred_def, x, tnr_no_attrs, )
+extern const tnr_composite_def rig_deferred_def;
+
+/* For ops of a test's own: any input will do, and an output like the first. */
+tnr_status rig_any_input(const tnr_op_call *call, tnr_fault *fault);
+tnr_status rig_like_input(const tnr_op_call *call, tnr_op_outputs *outputs, tnr_fault *fault);
 
 /* A device that stands still: its worker is in an op that waits at the gate. From then on
  * rig_runs counts what rig_on_worker runs. */

@@ -5,18 +5,6 @@ typedef struct weights {
   int64_t factor, offset;
 } weights;
 
-static tnr_status any_input(const tnr_op_call *call, tnr_fault *fault) {
-  (void)call;
-  (void)fault;
-  return TNR_OK;
-}
-
-static tnr_status one_output(const tnr_op_call *call, tnr_op_outputs *outputs, tnr_fault *fault) {
-  (void)fault;
-  tnr_op_add_output(outputs, TNR_F32, call->in[0].shape);
-  return TNR_OK;
-}
-
 static tnr_status weigh(const tnr_kernel_call *call, tnr_fault *fault) {
   const weights *attrs = call->attrs;
   (void)fault;
@@ -28,8 +16,8 @@ static tnr_status weigh(const tnr_kernel_call *call, tnr_fault *fault) {
 
 static const tnr_op_def weigh_op = {.name = "weigh",
                                     .attrs_size = sizeof(weights),
-                                    .validate = any_input,
-                                    .infer = one_output,
+                                    .validate = rig_any_input,
+                                    .infer = rig_like_input,
                                     .kernel = weigh};
 #define weigh(x, ...) TNR_OP1(&weigh_op, x, weights, __VA_ARGS__)
 
@@ -65,7 +53,7 @@ static void attributes_are_copied_and_zero_where_not_named(void **state) {
 
 static void definitions_that_lack_something_are_refused(void **state) {
   const tnr_op_def whole = {
-      .name = "whole", .validate = any_input, .infer = one_output, .kernel = weigh};
+      .name = "whole", .validate = rig_any_input, .infer = rig_like_input, .kernel = weigh};
   tnr_op_def defs[] = {whole, whole, whole, whole};
   defs[0].name = NULL;
   defs[1].validate = NULL;

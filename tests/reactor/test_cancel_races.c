@@ -51,15 +51,6 @@ static void nap(void) {
   rig_sleep_ms(6);
 }
 
-static tnr_value body(const tnr_value *in, int in_count, const void *attrs) {
-  (void)in_count;
-  (void)attrs;
-  return rig_plus_one(rig_plus_one(in[0]));
-}
-
-static const tnr_composite_def deferred_def = {
-    .name = "deferred", .needs_shapes = true, .body = body};
-
 /* In the innermost scope; NULL when the runtime has been closed. */
 static tnr_future *make_graph(round *r, unsigned *seed, int race, tnr_future *x, tnr_future *y) {
   tnr_future *a = rig_plus_one(x), *b = rig_plus_one(chance(seed, 2) ? a : x);
@@ -76,9 +67,9 @@ static tnr_future *make_graph(round *r, unsigned *seed, int race, tnr_future *x,
   case 4:
     return rig_sum_of(tnr_tuple_of(a, b));
   case 5:
-    return TNR_COMPOSITE1(&deferred_def, b, tnr_no_attrs, );
+    return rig_deferred(b);
   case 6:
-    return TNR_COMPOSITE1(&deferred_def, tnr_to_device(b, rig_cpu(r->runtime, 1)), tnr_no_attrs, );
+    return rig_deferred(tnr_to_device(b, rig_cpu(r->runtime, 1)));
   case 7:
     promise = tnr_promise_create(r->runtime);
     atomic_store(&r->promises[race], tnr_retain(promise));

@@ -25,14 +25,6 @@ static void init(request *r, tnr_callback *fn, int number) {
   tnr_continuation_init(&r->done, fn, r);
 }
 
-static tnr_future *plus_one(tnr_runtime *runtime) {
-  return rig_plus_one(tnr_to_async(rig_tensor(rig_cpu(runtime, 0), 1)));
-}
-
-static tnr_future *held_future(tnr_runtime *runtime) {
-  return rig_hold(tnr_to_async(rig_tensor(rig_cpu(runtime, 0), 1)));
-}
-
 /* ---- attaching ---- */
 
 static void it_is_called_at_its_moment(void **state) {
@@ -40,7 +32,7 @@ static void it_is_called_at_its_moment(void **state) {
   request created, complete;
   init(&created, note, 1);
   init(&complete, note, 2);
-  tnr_future *f = held_future(*state);
+  tnr_future *f = rig_held(*state);
   assert_ok(tnr_attach(f, TNR_COMPLETE, &complete.done));
   assert_ok(tnr_attach(f, TNR_CREATED, &created.done));
   rig_await_log(1);
@@ -59,7 +51,7 @@ static void attaching_takes_no_memory(void **state) {
   enum { MANY = 1000 };
   request *requests = calloc(MANY, sizeof *requests);
   tnr_mailbox *box = post_box(*state);
-  tnr_future *f = held_future(*state);
+  tnr_future *f = rig_held(*state);
   rig_await_held(1);
   uint64_t before = tnr_runtime_get_stats(*state).live_handles;
   for (int i = 0; i < MANY; i++) {
@@ -76,7 +68,7 @@ static void attaching_takes_no_memory(void **state) {
 
 static void every_kind_of_handle_takes_one(void **state) {
   tnr_mailbox *box = post_box(*state);
-  tnr_future_tuple *two = rig_two(held_future(*state));
+  tnr_future_tuple *two = rig_two(rig_held(*state));
   tnr_tensor *plain = rig_hold(rig_tensor(rig_cpu(*state, 1), 1));
   request of_tuple, of_element, of_tensor, of_none;
   init(&of_tuple, note, 1);
@@ -94,7 +86,7 @@ static void every_kind_of_handle_takes_one(void **state) {
 }
 
 static void what_cannot_be_attached_is_refused(void **state) {
-  tnr_future *f = held_future(*state);
+  tnr_future *f = rig_held(*state);
   request twice;
   init(&twice, note, 1);
   tnr_continuation none;
@@ -123,7 +115,7 @@ static void it_may_be_attached_again_in_its_callback(void **state) {
     request r;
     init(&r, attach_again, 0);
     r.box = in_box ? box : NULL;
-    assert_ok(tnr_attach(plus_one(*state), TNR_COMPLETE, &r.done, .mailbox = r.box));
+    assert_ok(tnr_attach(rig_soon(*state), TNR_COMPLETE, &r.done, .mailbox = r.box));
     if (in_box)
       post_run(box, 10);
     rig_await(&r.calls, 10);
@@ -142,7 +134,7 @@ static void it_may_be_freed_in_its_callback(void **state) {
   for (int i = 0; i < 4; i++) {
     request *r = malloc(sizeof *r);
     init(r, free_it, i);
-    assert_ok(tnr_attach(plus_one(*state), i < 2 ? TNR_CREATED : TNR_COMPLETE, &r->done,
+    assert_ok(tnr_attach(rig_soon(*state), i < 2 ? TNR_CREATED : TNR_COMPLETE, &r->done,
                          .mailbox = i % 2 ? box : NULL));
   }
   post_run(box, 2);
@@ -179,7 +171,7 @@ static void they_come_in_the_order_of_attaching(void **state) {
 
 static void what_is_detached_is_never_called(void **state) {
   tnr_mailbox *box = post_box(*state);
-  tnr_future *f = held_future(*state);
+  tnr_future *f = rig_held(*state);
   request r[6];
   for (int i = 0; i < 6; i++) {
     init(&r[i], note, i);
@@ -204,7 +196,7 @@ static void what_is_not_attached_cannot_be_detached(void **state) {
   init(&r, note, 1);
   assert_false(tnr_detach(&r.done));
   assert_false(tnr_detach(NULL));
-  assert_ok(tnr_attach(plus_one(*state), TNR_COMPLETE, &r.done));
+  assert_ok(tnr_attach(rig_soon(*state), TNR_COMPLETE, &r.done));
   rig_await(&r.calls, 1);
   assert_false(tnr_detach(&r.done));
 }
@@ -241,7 +233,7 @@ static void detach_other(tnr_value future, void *user) {
 /* On the thread that calls them: also what is about to come at the same time. */
 static void one_callback_may_detach_another(void **state) {
   tnr_mailbox *box = post_box(*state);
-  tnr_future *f = held_future(*state);
+  tnr_future *f = rig_held(*state);
   request r[4];
   for (int i = 0; i < 4; i++) {
     init(&r[i], detach_other, i);
@@ -261,7 +253,7 @@ static void one_callback_may_detach_another(void **state) {
 
 static void a_mailbox_does_not_wait_for_what_is_detached(void **state) {
   tnr_mailbox *box = post_box(*state);
-  tnr_future *f = held_future(*state);
+  tnr_future *f = rig_held(*state);
   request r;
   init(&r, note, 1);
   assert_ok(tnr_attach(f, TNR_COMPLETE, &r.done, .mailbox = box));
@@ -282,7 +274,7 @@ static void a_mailbox_that_waits_hears_of_what_is_detached(void **state) {
   request r;
   pthread_t thread;
   init(&r, note, 1);
-  assert_ok(tnr_attach(held_future(*state), TNR_COMPLETE, &r.done, .mailbox = box));
+  assert_ok(tnr_attach(rig_held(*state), TNR_COMPLETE, &r.done, .mailbox = box));
   assert_int_equal(pthread_create(&thread, NULL, detach_soon, &r), 0);
   assert_ok(tnr_mailbox_destroy(box));
   pthread_join(thread, NULL);

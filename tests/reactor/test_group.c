@@ -255,25 +255,15 @@ static void children_are_cancelled_with_their_parent(void **state) {
   assert_int_equal(tnr_wait(c, TNR_COMPLETE, INT64_MAX), TNR_ECANCELED);
 }
 
-static tnr_value body(const tnr_value *in, int in_count, const void *attrs) {
-  (void)in_count;
-  (void)attrs;
-  return rig_plus_one(rig_plus_one(in[0]));
-}
-
-static const tnr_composite_def deferred_def = {
-    .name = "deferred", .needs_shapes = true, .body = body};
-#define deferred(x) TNR_COMPOSITE1(&deferred_def, x, tnr_no_attrs, )
-
 static void a_composite_that_waits_is_a_member(void **state) {
   check_needs_threads();
   tnr_group *group = group_of(*state), *canceled = group_of(*state);
   tnr_future *moved = tnr_to_device(blocked(*state, 0), rig_cpu(*state, 1));
   assert_ok(tnr_terms_open(.group = group));
-  tnr_future *f = deferred(moved);
+  tnr_future *f = rig_deferred(moved);
   assert_ok(tnr_terms_close());
   assert_ok(tnr_terms_open(.group = canceled));
-  tnr_future *g = deferred(moved), *h = deferred(g);
+  tnr_future *g = rig_deferred(moved), *h = rig_deferred(g);
   assert_ok(tnr_terms_close());
   assert_int_equal(tnr_group_wait(group, 1000000), TNR_ETIMEDOUT);
   assert_ok(tnr_group_cancel(canceled));
@@ -356,11 +346,11 @@ static void a_group_belongs_to_its_runtime(void **state) {
   assert_ok(tnr_terms_open(.group = group));
   assert_null(rig_plus_one(x));
   assert_int_equal(tnr_error_code(tnr_error()), TNR_EINVAL);
-  assert_null(deferred(rig_plus_one(x)));
+  assert_null(rig_deferred(rig_plus_one(x)));
   assert_ok(tnr_terms_close());
   tnr_future *late = tnr_to_device(rig_hold(x), rig_cpu(other, 1));
   assert_ok(tnr_terms_open(.group = group));
-  assert_null(deferred(late));
+  assert_null(rig_deferred(late));
   assert_int_equal(tnr_error_code(tnr_error()), TNR_EINVAL);
   assert_ok(tnr_terms_close());
   rig_open_gate();

@@ -9,26 +9,13 @@
 
 enum { MS = 1000000 };
 
-static tnr_future *plus_one(tnr_runtime *runtime) {
-  return rig_plus_one(tnr_to_async(rig_tensor(rig_cpu(runtime, 0), 1)));
-}
-
-/* Held until the gate opens. */
-static tnr_future *held_future(tnr_runtime *runtime) {
-  return rig_hold(tnr_to_async(rig_tensor(rig_cpu(runtime, 0), 1)));
-}
-
-static void log_in(tnr_mailbox *box, tnr_future *f, int what) {
-  assert_ok(tnr_on(f, TNR_COMPLETE, rig_log, RIG_WHAT(what), .mailbox = box));
-}
-
 /* ---- what is delivered, and where ---- */
 
 static void callbacks_run_on_the_thread_that_dispatches(void **state) {
   tnr_mailbox *box = post_box(*state);
-  tnr_future *f = plus_one(*state);
+  tnr_future *f = rig_soon(*state);
   assert_ok(tnr_on(f, TNR_CREATED, rig_log, RIG_WHAT(1), .mailbox = box));
-  log_in(box, f, 2);
+  post_log(box, f, 2);
   assert_ok(tnr_wait(f, TNR_COMPLETE, INT64_MAX));
   rig_sleep_ms(5);
   assert_int_equal(rig_log_count(), 0); /* nobody has dispatched */
@@ -45,7 +32,7 @@ static void callbacks_run_on_the_thread_that_dispatches(void **state) {
 static void failures_are_delivered_like_results(void **state) {
   tnr_mailbox *box = post_box(*state);
   tnr_future *f = rig_plus_one(rig_fail(tnr_to_async(rig_tensor(rig_cpu(*state, 0), 1))));
-  log_in(box, f, 1);
+  post_log(box, f, 1);
   post_run(box, 1);
   assert_int_equal(rig_log_at(0).code, TNR_EKERNEL);
   post_close(box);
@@ -54,8 +41,8 @@ static void failures_are_delivered_like_results(void **state) {
 static void a_callback_at_created_comes_while_the_kernel_still_runs(void **state) {
   check_needs_threads();
   tnr_mailbox *box = post_box(*state);
-  tnr_future *f = held_future(*state);
-  log_in(box, f, 2);
+  tnr_future *f = rig_held(*state);
+  post_log(box, f, 2);
   assert_ok(tnr_on(f, TNR_CREATED, rig_log, RIG_WHAT(1), .mailbox = box));
   post_run(box, 1);
   assert_int_equal(rig_log_at(0).what, 1);
@@ -117,13 +104,13 @@ static void the_descriptor_is_readable_exactly_while_something_waits(void **stat
 static void many_callbacks_are_one_write(void **state) {
   check_needs_threads();
   tnr_mailbox *box = post_box(*state);
-  tnr_future *f = held_future(*state);
+  tnr_future *f = rig_held(*state);
   for (int i = 0; i < 1000; i++)
-    log_in(box, i % 2 ? f : rig_plus_one(f), i);
+    post_log(box, i % 2 ? f : rig_plus_one(f), i);
   assert_int_equal(post_writes(box), 0);
   rig_open_gate();
   for (int i = 0; i < 500; i++)
-    log_in(box, f, i);
+    post_log(box, f, i);
   assert_ok(tnr_synchronize_device(rig_cpu(*state, 0)));
   post_await(box);
   assert_int_equal(post_writes(box), 1);
@@ -143,7 +130,7 @@ static void every_way_of_watching_tells(void **state) {
   for (int round = 0; round < 200; round++) {
     assert_int_equal(epoll_wait(level, &event, 1, 0), 0);
     assert_int_equal(epoll_wait(edge, &event, 1, 0), 0);
-    log_in(box, round % 3 ? plus_one(*state) : rig_fail(plus_one(*state)), round);
+    post_log(box, round % 3 ? rig_soon(*state) : rig_fail(rig_soon(*state)), round);
     assert_int_equal(epoll_wait(edge, &event, 1, 60000), 1);
     assert_int_equal(epoll_wait(edge, &event, 1, 0), 0); /* told once */
     assert_int_equal(epoll_wait(level, &event, 1, 60000), 1);
@@ -189,7 +176,7 @@ static double cpu_seconds(void) {
 static void an_idle_program_uses_no_cpu(void **state) {
   check_needs_threads();
   tnr_mailbox *box = post_box(*state);
-  log_in(box, held_future(*state), 1);
+  post_log(box, rig_held(*state), 1);
   rig_await_held(1);
   rig_sleep_ms(20); /* until all have looked for work for long enough */
   double before = cpu_seconds();
@@ -199,7 +186,7 @@ static void an_idle_program_uses_no_cpu(void **state) {
   post_run(box, 1);
   before = cpu_seconds();
   for (int i = 0; i < 100; i++)
-    assert_ok(tnr_on(plus_one(*state), TNR_COMPLETE, rig_log, NULL, .mailbox = box));
+    assert_ok(tnr_on(rig_soon(*state), TNR_COMPLETE, rig_log, NULL, .mailbox = box));
   rig_sleep_ms(20);
   before = cpu_seconds();
   rig_sleep_ms(200); /* full, and nobody dispatches */
@@ -296,7 +283,7 @@ static void release_inside(tnr_value future, void *user) {
 static void a_future_may_be_released_in_its_callback(void **state) {
   inside in = {.box = post_box(*state)};
   assert_ok(tnr_scope_open());
-  in.owned = tnr_retain(plus_one(*state));
+  in.owned = tnr_retain(rig_soon(*state));
   assert_ok(tnr_on(in.owned, TNR_COMPLETE, release_inside, &in, .mailbox = in.box));
   assert_ok(tnr_scope_close());
   post_run(in.box, 1);
@@ -314,7 +301,7 @@ static void block_inside(tnr_value future, void *user) {
 
 static void a_callback_may_wait_for_what_others_bring_about(void **state) {
   check_needs_threads();
-  inside in = {.box = post_box(*state), .owned = held_future(*state), .status = TNR_EINVAL};
+  inside in = {.box = post_box(*state), .owned = rig_held(*state), .status = TNR_EINVAL};
   assert_ok(tnr_on(in.owned, TNR_CREATED, block_inside, &in, .mailbox = in.box));
   post_run(in.box, 1);
   assert_ok(in.status);
@@ -326,7 +313,7 @@ static void a_callback_may_wait_for_what_others_bring_about(void **state) {
 static void errors_are_plain(void **state) {
   tnr_runtime *other = rig_runtime();
   tnr_mailbox *box = post_box(other);
-  assert_fails(tnr_on(plus_one(*state), TNR_COMPLETE, rig_log, NULL, .mailbox = box), TNR_EINVAL);
+  assert_fails(tnr_on(rig_soon(*state), TNR_COMPLETE, rig_log, NULL, .mailbox = box), TNR_EINVAL);
   assert_string_equal(tnr_error_reason(tnr_error()),
                       "the mailbox belongs to another runtime than the future");
   assert_ok(tnr_runtime_destroy(other, TNR_DRAIN));

@@ -1,6 +1,5 @@
 /* Mailboxes of runtimes without threads: an event loop that watches the descriptor is all they
  * need. */
-#include <dirent.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
@@ -11,35 +10,21 @@
 
 enum { MS = 1000000 };
 
-static int threads_of_process(void) {
-  int count = 0;
-  DIR *tasks = opendir("/proc/self/task");
-  assert_non_null(tasks);
-  for (struct dirent *task; (task = readdir(tasks));)
-    count += task->d_name[0] != '.';
-  closedir(tasks);
-  return count;
-}
-
-static void log_in(tnr_mailbox *box, tnr_future *f, int what) {
-  assert_ok(tnr_on(f, TNR_COMPLETE, rig_log, RIG_WHAT(what), .mailbox = box));
-}
-
 static void a_loop_on_the_descriptor_does_it_all(void **state) {
-  int threads = threads_of_process();
+  int threads = threadless_count_threads();
   tnr_mailbox *box = post_box(*state);
   assert_false(post_is_readable(box));
   for (int i = 0; i < 30; i++) {
     tnr_future *f = rig_plus_one(rig_plus_one(threadless_one(*state, i % 3)));
     assert_true(post_is_readable(box)); /* an op waits to be run */
-    log_in(box, f, i);
+    post_log(box, f, i);
     assert_int_equal(rig_log_count(), i);
     post_run(box, 1);
     assert_true(pthread_equal(rig_log_at(i).thread, pthread_self()));
     assert_true(rig_log_at(i).complete);
     assert_number(f, 3);
   }
-  assert_true(CHECK_SANITIZED || threads_of_process() == threads);
+  assert_true(CHECK_SANITIZED || threadless_count_threads() == threads);
   post_close(box);
 }
 
@@ -72,7 +57,7 @@ static void edges_tell_of_what_a_dispatch_leaves_behind(void **state) {
   struct epoll_event event = {.events = EPOLLIN | EPOLLET};
   assert_int_equal(epoll_ctl(edge, EPOLL_CTL_ADD, tnr_mailbox_fd(box), &event), 0);
   for (int i = 0; i < 100; i++)
-    log_in(box, rig_plus_one(threadless_one(*state, i % 3)), i);
+    post_log(box, rig_plus_one(threadless_one(*state, i % 3)), i);
   for (int ran = 0; ran < 100;) {
     assert_int_equal(epoll_wait(edge, &event, 1, 60000), 1);
     int more = tnr_mailbox_dispatch(box, .max_callbacks = 7, .max_ns = 1);
@@ -108,7 +93,7 @@ static void begin(fulfilling *all, tnr_runtime *runtime, tnr_mailbox *box) {
   for (int i = 0; i < 4; i++) {
     all->promises[i] = tnr_promise_create(runtime);
     assert_made(all->promises[i]);
-    log_in(box, tnr_promise_future(all->promises[i]), i);
+    post_log(box, tnr_promise_future(all->promises[i]), i);
   }
   assert_int_equal(pthread_create(&all->thread, NULL, fulfil_all, all), 0);
 }
@@ -132,7 +117,7 @@ static void promises_of_other_threads_make_it_readable(void **state) {
 static void destroying_it_does_what_is_left(void **state) {
   tnr_mailbox *box = post_box(*state);
   for (int i = 0; i < 10; i++)
-    log_in(box, rig_plus_one(threadless_one(*state, i % 3)), i);
+    post_log(box, rig_plus_one(threadless_one(*state, i % 3)), i);
   assert_ok(tnr_mailbox_destroy(box));
   assert_int_equal(rig_log_count(), 10);
 }
@@ -185,7 +170,7 @@ static void it_outlives_its_runtime(void **state) {
   tnr_mailbox *box = post_box(runtime);
   (void)state;
   assert_ok(tnr_scope_open());
-  log_in(box, rig_plus_one(threadless_one(runtime, 0)), 1);
+  post_log(box, rig_plus_one(threadless_one(runtime, 0)), 1);
   assert_ok(tnr_scope_close());
   assert_ok(tnr_runtime_destroy(runtime, TNR_DRAIN));
   assert_int_equal(rig_log_count(), 0);
@@ -202,7 +187,7 @@ static void in_virtual_time_no_time_passes(void **state) {
   (void)state;
   assert_ok(tnr_scope_open());
   tnr_mailbox *box = post_box(runtime);
-  log_in(box, rig_plus_one(rig_plus_one(threadless_one(runtime, 0))), 1);
+  post_log(box, rig_plus_one(rig_plus_one(threadless_one(runtime, 0))), 1);
   post_run(box, 1);
   assert_true(tnr_runtime_now(runtime) >= 2 * slow.launch_ns);
   post_close(box);

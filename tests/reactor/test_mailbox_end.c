@@ -3,19 +3,6 @@
 
 #include "post.h"
 
-static tnr_future *plus_one(tnr_runtime *runtime) {
-  return rig_plus_one(tnr_to_async(rig_tensor(rig_cpu(runtime, 0), 1)));
-}
-
-/* Held until the gate opens. */
-static tnr_future *held_future(tnr_runtime *runtime) {
-  return rig_hold(tnr_to_async(rig_tensor(rig_cpu(runtime, 0), 1)));
-}
-
-static void log_in(tnr_mailbox *box, tnr_future *f, int what) {
-  assert_ok(tnr_on(f, TNR_COMPLETE, rig_log, RIG_WHAT(what), .mailbox = box));
-}
-
 /* ---- several threads ---- */
 
 typedef struct crowd {
@@ -75,10 +62,10 @@ static void destroy_inside(tnr_value future, void *user) {
 
 static void a_mailbox_is_not_destroyed_in_its_own_callback(void **state) {
   inside in = {.box = post_box(*state)};
-  assert_ok(tnr_on(plus_one(*state), TNR_COMPLETE, destroy_inside, &in, .mailbox = in.box));
+  assert_ok(tnr_on(rig_soon(*state), TNR_COMPLETE, destroy_inside, &in, .mailbox = in.box));
   post_run(in.box, 1);
   assert_int_equal(in.status, TNR_EDEADLK);
-  log_in(in.box, plus_one(*state), 1); /* it is as it was */
+  post_log(in.box, rig_soon(*state), 1); /* it is as it was */
   post_run(in.box, 1);
   post_close(in.box);
 }
@@ -92,10 +79,10 @@ static void block_inside(tnr_value future, void *user) {
 
 static void destroying_delivers_what_waits_and_what_is_to_come(void **state) {
   tnr_mailbox *box = post_box(*state);
-  tnr_future *held = held_future(*state);
+  tnr_future *held = rig_held(*state);
   for (int i = 0; i < 10; i++)
-    log_in(box, i % 2 ? held : plus_one(*state), i);
-  assert_ok(tnr_on(held, TNR_CREATED, block_inside, &(inside){.owned = plus_one(*state)},
+    post_log(box, i % 2 ? held : rig_soon(*state), i);
+  assert_ok(tnr_on(held, TNR_CREATED, block_inside, &(inside){.owned = rig_soon(*state)},
                    .mailbox = box)); /* opens the gate */
   assert_ok(tnr_mailbox_destroy(box));
   assert_int_equal(rig_log_count(), 10);
@@ -110,7 +97,7 @@ static void register_at_the_end(tnr_value future, void *user) {
 
 static void a_mailbox_that_is_being_destroyed_takes_nothing_more(void **state) {
   inside in = {.box = post_box(*state)};
-  assert_ok(tnr_on(plus_one(*state), TNR_COMPLETE, register_at_the_end, &in, .mailbox = in.box));
+  assert_ok(tnr_on(rig_soon(*state), TNR_COMPLETE, register_at_the_end, &in, .mailbox = in.box));
   assert_ok(tnr_mailbox_destroy(in.box));
   assert_int_equal(in.status, TNR_ECLOSED);
   assert_int_equal(rig_log_count(), 0);
@@ -135,7 +122,7 @@ static void destroying_waits_for_the_callbacks_of_other_threads(void **state) {
   crowd c = {.box = post_box(*state)};
   pthread_t thread;
   assert_int_equal(pthread_create(&thread, NULL, dispatch_slowly, &c), 0);
-  assert_ok(tnr_on(plus_one(*state), TNR_COMPLETE, stop_and_nap, &c, .mailbox = c.box));
+  assert_ok(tnr_on(rig_soon(*state), TNR_COMPLETE, stop_and_nap, &c, .mailbox = c.box));
   rig_await(&c.stop, 1);
   assert_ok(tnr_mailbox_destroy(c.box));
   assert_int_equal(c.called, 1);
@@ -144,7 +131,7 @@ static void destroying_waits_for_the_callbacks_of_other_threads(void **state) {
 
 static void destroying_does_not_block_the_dispatcher(void **state) {
   inside in = {.box = post_box(*state)};
-  log_in(in.box, held_future(*state), 1);
+  post_log(in.box, rig_held(*state), 1);
   assert_ok(tnr_on(rig_tensor(rig_cpu(*state, 1), 1), TNR_CREATED, destroy_inside, &in));
   rig_await(&in.ran, 1);
   assert_int_equal(in.status, TNR_EDEADLK);
@@ -161,9 +148,9 @@ static void a_mailbox_outlives_its_runtime(void **state) {
     tnr_mailbox *box = post_box(runtime);
     int before = rig_log_count();
     assert_ok(tnr_scope_open());
-    tnr_future *f = rig_plus_one(held_future(runtime));
+    tnr_future *f = rig_plus_one(rig_held(runtime));
     for (int i = 0; i < 10; i++)
-      log_in(box, i % 2 ? f : rig_plus_one(f), i);
+      post_log(box, i % 2 ? f : rig_plus_one(f), i);
     assert_ok(tnr_scope_close());
     rig_open_gate();
     assert_ok(tnr_runtime_destroy(runtime, (tnr_shutdown)how));
@@ -189,9 +176,9 @@ static void a_runtime_may_be_destroyed_in_a_mailboxs_callback(void **state) {
   inside in = {.runtime = rig_runtime()};
   in.box = post_box(in.runtime);
   assert_ok(tnr_scope_open());
-  tnr_future *f = plus_one(in.runtime);
+  tnr_future *f = rig_soon(in.runtime);
   assert_ok(tnr_on(f, TNR_CREATED, end_runtime_inside, &in, .mailbox = in.box));
-  log_in(in.box, f, 1);
+  post_log(in.box, f, 1);
   assert_ok(tnr_scope_close());
   post_run(in.box, 2);
   assert_ok(in.status);

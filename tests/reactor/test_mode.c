@@ -1,7 +1,6 @@
 /* Runtimes without threads, used by one: when things run, and what callbacks find. */
 #define _GNU_SOURCE /* sched_getaffinity */
 
-#include <dirent.h>
 #include <sched.h>
 #include <stdlib.h>
 #include <sys/prctl.h>
@@ -12,19 +11,10 @@ enum { MS = 1000000 };
 
 /* ---- threads ---- */
 
-static int threads_of_process(void) {
-  int count = 0;
-  DIR *tasks = opendir("/proc/self/task");
-  for (const struct dirent *entry; (entry = readdir(tasks));)
-    count += entry->d_name[0] != '.';
-  closedir(tasks);
-  return count;
-}
-
 static atomic_int threads_seen; /* the most, in a callback or kernel */
 
 static void note_threads(void) {
-  int now = threads_of_process();
+  int now = threadless_count_threads();
   if (now > atomic_load(&threads_seen))
     atomic_store(&threads_seen, now);
 }
@@ -44,22 +34,22 @@ static tnr_value large_product(tnr_runtime *runtime) {
 
 static void no_thread_is_ever_made(void **state) {
   (void)state;
-  int before = threads_of_process();
+  int before = threadless_count_threads();
   for (tnr_mode mode = TNR_ONE_THREAD; mode <= TNR_DETERMINISTIC; mode++) {
     atomic_store(&threads_seen, 0);
     rig_worker_function = note_threads;
     tnr_runtime *runtime = threadless_runtime(mode);
-    assert_int_equal(threads_of_process(), before);
+    assert_int_equal(threadless_count_threads(), before);
     assert_ok(tnr_scope_open());
     tnr_value product = large_product(runtime);
     assert_ok(tnr_on(product, TNR_COMPLETE, note_threads_in_callback, NULL));
     assert_made(rig_on_worker(tnr_value_tensor(product)));
     assert_made(tnr_to_device(tnr_value_tensor(product), tnr_runtime_device(runtime, "sim:0")));
     assert_ok(tnr_synchronize_device(tnr_runtime_device(runtime, "host")));
-    assert_int_equal(threads_of_process(), before);
+    assert_int_equal(threadless_count_threads(), before);
     assert_ok(tnr_scope_close());
     assert_nothing_left(runtime);
-    assert_int_equal(threads_of_process(), before);
+    assert_int_equal(threadless_count_threads(), before);
     assert_int_equal(threads_seen, before);
   }
 }

@@ -220,18 +220,6 @@ static void so_do_those_of_plain_calls(void **state) {
 
 /* ---- several devices ---- */
 
-static tnr_status any_input(const tnr_op_call *call, tnr_fault *fault) {
-  (void)call;
-  (void)fault;
-  return TNR_OK;
-}
-
-static tnr_status one_output(const tnr_op_call *call, tnr_op_outputs *outputs, tnr_fault *fault) {
-  (void)fault;
-  tnr_op_add_output(outputs, TNR_F32, call->in[0].shape);
-  return TNR_OK;
-}
-
 static tnr_status split_as_input(const tnr_op_call *call, const int *in_dims, const tnr_desc *out,
                                  int out_count, int *out_dims, tnr_fault *fault) {
   (void)call;
@@ -252,8 +240,8 @@ static tnr_status refuse_negative(const tnr_kernel_call *call, tnr_fault *fault)
 
 static void a_piece_that_fails_on_one_device_fails_the_whole(void **state) {
   static const tnr_op_def def = {.name = "positive",
-                                 .validate = any_input,
-                                 .infer = one_output,
+                                 .validate = rig_any_input,
+                                 .infer = rig_like_input,
                                  .kernel = refuse_negative,
                                  .shard = split_as_input};
   for (int bad = 0; bad < 4; bad++)
@@ -280,8 +268,10 @@ static void a_piece_that_fails_on_one_device_fails_the_whole(void **state) {
 }
 
 static void an_op_without_a_rule_for_pieces_says_so(void **state) {
-  static const tnr_op_def def = {
-      .name = "whole", .validate = any_input, .infer = one_output, .kernel = refuse_negative};
+  static const tnr_op_def def = {.name = "whole",
+                                 .validate = rig_any_input,
+                                 .infer = rig_like_input,
+                                 .kernel = refuse_negative};
   tnr_tensor *x = rig_tensor(rig_cpu(*state, 0), 1);
   tnr_tensor *pieces = tnr_shard(x, rig_cpus(*state, 2));
   assert_null(TNR_OP1(&def, pieces, tnr_no_attrs, ));
@@ -317,7 +307,7 @@ static void an_op_may_have_any_number_of_outputs(void **state) {
 #define DEF(text)                                                                                  \
   {.name = text,                                                                                   \
    .result = TNR_OP_TUPLE,                                                                         \
-   .validate = any_input,                                                                          \
+   .validate = rig_any_input,                                                                      \
    .infer = wanted_outputs,                                                                        \
    .kernel = number_outputs}
       DEF("none"), DEF("one"), DEF("hundred")};
@@ -342,7 +332,7 @@ static void an_op_may_have_any_number_of_outputs(void **state) {
 
 static void an_op_of_one_output_must_add_one(void **state) {
   static const tnr_op_def def = {.name = "two_for_one",
-                                 .validate = any_input,
+                                 .validate = rig_any_input,
                                  .infer = wanted_outputs,
                                  .kernel = number_outputs};
   tnr_tensor *x = rig_tensor(rig_cpu(*state, 0), 1);

@@ -2,23 +2,12 @@
  * same program gives the same bytes. */
 #include "recorded.h"
 
-#include <dirent.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
-#include "rig.h"
-
-static int threads_of_process(void) {
-  int count = 0;
-  DIR *tasks = opendir("/proc/self/task");
-  for (const struct dirent *entry; (entry = readdir(tasks));)
-    count += entry->d_name[0] != '.';
-  closedir(tasks);
-  return count;
-}
+#include "threadless.h"
 
 /* ---- made time ---- */
 
@@ -64,7 +53,7 @@ static void run_program(tnr_runtime *runtime, int length) {
 }
 
 static void record_program(const char *name, uint64_t seed, heard *h, int length) {
-  const tnr_trace_options trace = {.path = recorded_path(name), .bytes_per_thread = 128 << 10};
+  const tnr_trace_options trace = {.path = folder_path(name), .bytes_per_thread = 128 << 10};
   tnr_runtime *runtime = virtual_runtime(&trace, seed, h);
   run_program(runtime, length);
   assert_int_equal(tnr_trace_get_stats(runtime).lost, 0);
@@ -72,7 +61,7 @@ static void record_program(const char *name, uint64_t seed, heard *h, int length
 }
 
 static bool same_bytes(const char *a, const char *b) {
-  recorded left = recorded_read(recorded_path(a)), right = recorded_read(recorded_path(b));
+  recorded left = recorded_read(folder_path(a)), right = recorded_read(folder_path(b));
   bool same = left.bytes == right.bytes && memcmp(left.memory, right.memory, left.bytes) == 0;
   recorded_finish(&left);
   recorded_finish(&right);
@@ -94,7 +83,7 @@ static void the_same_program_gives_the_same_bytes(void **state) {
 static void nothing_in_the_file_tells_of_the_machine(void **state) {
   (void)state;
   record_program("made", 0, NULL, 20);
-  recorded r = recorded_read(recorded_path("made"));
+  recorded r = recorded_read(folder_path("made"));
   assert_true(r.file.flags & TNR_TRACE_MADE_TIME);
   assert_int_equal(r.file.pid, 0);
   assert_int_equal(r.file.start_realtime, 0);
@@ -119,7 +108,7 @@ static uint64_t took(const recorded *r, uint32_t op) {
 static void ops_take_the_time_that_was_made_for_them(void **state) {
   (void)state;
   record_program("times", 0, NULL, 20);
-  recorded r = recorded_read(recorded_path("times"));
+  recorded r = recorded_read(folder_path("times"));
   uint64_t before = 0;
   for (int i = 0; i < 20; i++) {
     uint32_t op = recorded_op(&r, "rig_plus_one", i);
@@ -143,7 +132,7 @@ static void a_timeline_and_a_recording_know_the_same_ops(void **state) {
   assert_int_equal(alone.count, beside.count);
   assert_int_equal(alone.last.number, beside.last.number);
   assert_int_equal(alone.last.at, beside.last.at);
-  recorded r = recorded_read(recorded_path("both"));
+  recorded r = recorded_read(folder_path("both"));
   assert_int_equal(recorded_op(&r, "rig_fail", 0), beside.last.number);
   assert_int_equal(recorded_find(&r, TNR_TRACE_COMPLETE, beside.last.number)->time,
                    (uint64_t)beside.last.at);
@@ -152,26 +141,18 @@ static void a_timeline_and_a_recording_know_the_same_ops(void **state) {
 
 /* ---- no other thread ---- */
 
-static tnr_runtime *threadless_runtime(void) {
-  const tnr_device_config device = {.driver = tnr_cpu_driver(), .count = 2};
-  tnr_runtime *runtime = tnr_runtime_create(
-      &(tnr_runtime_options){.devices = &device, .device_configs = 1, .mode = TNR_ONE_THREAD});
-  assert_made(runtime);
-  return runtime;
-}
-
 static void recording_makes_no_thread(void **state) {
   (void)state;
-  int before = threads_of_process();
-  tnr_runtime *runtime = threadless_runtime();
-  assert_ok(tnr_trace_start(runtime, &(tnr_trace_options){.path = recorded_path("alone"),
-                                                          .bytes_per_thread = 128 << 10}));
+  int before = threadless_count_threads();
+  tnr_runtime *runtime = threadless_runtime(TNR_ONE_THREAD);
+  assert_ok(tnr_trace_start(
+      runtime, &(tnr_trace_options){.path = folder_path("alone"), .bytes_per_thread = 128 << 10}));
   run_program(runtime, 3000);
-  assert_int_equal(threads_of_process(), before);
+  assert_int_equal(threadless_count_threads(), before);
   assert_int_equal(tnr_trace_get_stats(runtime).lost, 0);
   assert_ok(tnr_trace_stop(runtime));
   assert_ok(tnr_runtime_destroy(runtime, TNR_DRAIN));
-  recorded r = recorded_read(recorded_path("alone"));
+  recorded r = recorded_read(folder_path("alone"));
   assert_int_equal(r.total->lost, 0);
   assert_int_equal(r.records, r.total->records);
   uint32_t last = recorded_op(&r, "rig_fail", 0);
@@ -180,25 +161,21 @@ static void recording_makes_no_thread(void **state) {
   recorded_finish(&r);
 }
 
-static bool exists(const char *name) {
-  return access(recorded_path(name), R_OK) == 0;
-}
-
 static void in_flight_a_failure_and_a_signal_write_at_once(void **state) {
   (void)state;
-  tnr_runtime *runtime = threadless_runtime();
+  tnr_runtime *runtime = threadless_runtime(TNR_ONE_THREAD);
   assert_ok(tnr_trace_start(runtime, &(tnr_trace_options){.mode = TNR_TRACE_IN_FLIGHT,
-                                                          .path = recorded_path("flight"),
+                                                          .path = folder_path("flight"),
                                                           .on_failure = true,
                                                           .signal = SIGUSR1}));
   run_program(runtime, 100);
-  assert_true(exists("flight"));
-  assert_false(exists("flight.2"));
+  assert_true(folder_has("flight"));
+  assert_false(folder_has("flight.2"));
   raise(SIGUSR1);
-  assert_true(exists("flight.2"));
+  assert_true(folder_has("flight.2"));
   assert_ok(tnr_trace_stop(runtime));
   assert_ok(tnr_runtime_destroy(runtime, TNR_DRAIN));
-  recorded r = recorded_read(recorded_path("flight"));
+  recorded r = recorded_read(folder_path("flight"));
   assert_int_equal(recorded_op(&r, "rig_plus_one", 99) != 0, true);
   recorded_finish(&r);
 }
@@ -212,5 +189,5 @@ int main(void) {
       rig_bare_test(recording_makes_no_thread),
       rig_bare_test(in_flight_a_failure_and_a_signal_write_at_once),
   };
-  return cmocka_run_group_tests(tests, recorded_enter_folder, recorded_leave_folder);
+  return cmocka_run_group_tests(tests, folder_enter, folder_leave);
 }

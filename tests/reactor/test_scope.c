@@ -13,6 +13,13 @@ static tnr_tensor *outside(void **state) {
   return rig_tensor(rig_cpu(*state, 0), 1);
 }
 
+static void assert_none_left_over(tnr_runtime *runtime, uint64_t before) {
+  assert_ok(tnr_synchronize_device(rig_cpu(runtime, 0)));
+  for (int ms = 0; ms < 5000 && alive(runtime) > before; ms++)
+    rig_sleep_ms(1);
+  assert_int_equal(alive(runtime), before);
+}
+
 static void nested_calls_in_a_scope_leak_nothing(void **state) {
   tnr_tensor *x = outside(state);
   uint64_t before = alive(*state);
@@ -25,10 +32,7 @@ static void nested_calls_in_a_scope_leak_nothing(void **state) {
       assert_number(f, 7);
     assert_ok(tnr_scope_close());
   }
-  assert_ok(tnr_synchronize_device(rig_cpu(*state, 0)));
-  for (int ms = 0; ms < 5000 && alive(*state) > before; ms++)
-    rig_sleep_ms(1);
-  assert_int_equal(alive(*state), before);
+  assert_none_left_over(*state, before);
   tnr_release(x);
 }
 
@@ -60,10 +64,7 @@ static void a_handle_kept_moves_out_by_one_scope(void **state) {
   assert_ok(tnr_scope_close());
   assert_number(y, 2);
   assert_ok(tnr_scope_close());
-  assert_ok(tnr_synchronize_device(rig_cpu(*state, 0)));
-  for (int ms = 0; ms < 5000 && alive(*state) > before; ms++)
-    rig_sleep_ms(1);
-  assert_int_equal(alive(*state), before);
+  assert_none_left_over(*state, before);
   tnr_release(x);
 }
 

@@ -6,10 +6,6 @@
 
 enum { MS = 1000000 };
 
-static tnr_future *held_future(tnr_runtime *runtime) {
-  return rig_hold(tnr_to_async(rig_tensor(rig_cpu(runtime, 0), 1)));
-}
-
 /* What waits behind it on another device is not created before it is complete. */
 static tnr_future *behind(tnr_runtime *runtime, tnr_future *f) {
   return tnr_to_device(f, rig_cpu(runtime, 1));
@@ -17,7 +13,7 @@ static tnr_future *behind(tnr_runtime *runtime, tnr_future *f) {
 
 static void get_waits_for_created_only(void **state) {
   check_needs_threads();
-  tnr_future *f = held_future(*state);
+  tnr_future *f = rig_held(*state);
   tnr_tensor *tensor = tnr_get(f);
   assert_made(tensor);
   assert_false(tnr_passed(f, TNR_COMPLETE));
@@ -36,7 +32,7 @@ static void a_plain_call_returns_before_its_kernel_has_run(void **state) {
 }
 
 static void asking_does_not_wait(void **state) {
-  tnr_future *f = behind(*state, held_future(*state));
+  tnr_future *f = behind(*state, rig_held(*state));
   assert_null(tnr_get_for(f, 0));
   assert_int_equal(tnr_error_code(tnr_error()), TNR_ETIMEDOUT);
   assert_string_equal(tnr_error_reason(tnr_error()), "the future is not created yet");
@@ -50,7 +46,7 @@ static void asking_does_not_wait(void **state) {
 
 static void a_wait_ends_when_its_time_runs_out(void **state) {
   check_needs_threads();
-  tnr_future *f = behind(*state, held_future(*state));
+  tnr_future *f = behind(*state, rig_held(*state));
   int64_t start = rig_now_ns();
   assert_null(tnr_get_for(f, 20 * MS));
   assert_int_equal(tnr_error_code(tnr_error()), TNR_ETIMEDOUT);
@@ -61,7 +57,7 @@ static void a_wait_ends_when_its_time_runs_out(void **state) {
 }
 
 static void a_wait_with_time_left_ends_at_the_moment(void **state) {
-  tnr_future *f = behind(*state, held_future(*state));
+  tnr_future *f = behind(*state, rig_held(*state));
   rig_open_gate();
   assert_ok(tnr_wait(f, TNR_CREATED, 60000 * (int64_t)MS));
   assert_ok(tnr_wait(f, TNR_COMPLETE, INT64_MAX - 1));
@@ -122,7 +118,7 @@ static void many_threads_wait_for_one_future(void **state) {
       rig_close_gate();
     else
       rig_open_gate();
-    tnr_future *f = behind(*state, held_future(*state));
+    tnr_future *f = behind(*state, rig_held(*state));
     rig_threads(16, wait_on_thread, f);
     assert_number(f, 1);
   }

@@ -1,5 +1,7 @@
 #include "threadless.h"
 
+#include <dirent.h>
+
 tnr_runtime *threadless_runtime(tnr_mode mode) {
   static const tnr_sim_config at_once = {0};
   const tnr_device_config devices[] = {
@@ -29,4 +31,14 @@ int threadless_teardown(void **state) {
 
 tnr_future *threadless_one(tnr_runtime *runtime, int device) {
   return tnr_to_async(rig_tensor(tnr_runtime_device_at(runtime, device), 1));
+}
+
+int threadless_count_threads(void) {
+  int count = 0;
+  DIR *tasks = opendir("/proc/self/task");
+  assert_non_null(tasks);
+  for (const struct dirent *task; (task = readdir(tasks));)
+    count += task->d_name[0] != '.';
+  closedir(tasks);
+  return count;
 }

@@ -16,4 +16,7 @@ int threadless_teardown(void **state);
 /* A future of f32 ones on a device. */
 tnr_future *threadless_one(tnr_runtime *runtime, int device);
 
+/* How many threads the process has. */
+int threadless_count_threads(void);
+
 #endif

@@ -1,36 +1,11 @@
 #include "tape_fixture.h"
 
-#include <stdlib.h>
-#include <unistd.h>
-
 #include "check.h"
-
-static char folder[] = "/tmp/tenor_tapes_XXXXXX";
-
-int tape_enter(void **state) {
-  (void)state;
-  return mkdtemp(folder) == NULL;
-}
-
-int tape_leave(void **state) {
-  (void)state;
-  char line[64];
-  snprintf(line, sizeof line, "rm -r %s", folder);
-  return system(line) != 0;
-}
-
-const char *tape_path(const char *name) {
-  static char paths[2][128];
-  static int next;
-  next = !next;
-  snprintf(paths[next], sizeof paths[next], "%s/%s", folder, name);
-  return paths[next];
-}
 
 struct trace_recording tape_read(const char *name) {
   struct trace_recording recording;
   tnr_fault fault;
-  if (trace_recording_read(tape_path(name), &recording, &fault) != TNR_OK)
+  if (trace_recording_read(folder_path(name), &recording, &fault) != TNR_OK)
     fail_msg("%s: %s", name, fault.message);
   return recording;
 }
@@ -43,7 +18,7 @@ uint32_t tape_row(const struct trace_recording *recording, uint32_t number) {
 }
 
 void tape_diamond(const char *name) {
-  struct tape_file file = tape_open(tape_path(name), 2, 0);
+  struct tape_file file = tape_open(folder_path(name), 2, 0);
   const uint32_t one[] = {1}, both[] = {2, 3};
   const struct tape_op ops[] = {
       {.number = 1, .name = "source", .line = 10},

@@ -1,16 +1,10 @@
-/* Hand-made recordings for tests, in a folder of the test's own. */
+/* Hand-made recordings for tests, in the folder of the test. */
 #ifndef TENOR_TESTS_TAPE_FIXTURE_H
 #define TENOR_TESTS_TAPE_FIXTURE_H
 
 #include "../../tools/trace/recording.h"
+#include "folder.h"
 #include "tape_writer.h"
-
-/* Group set-up and tear-down. */
-int tape_enter(void **state);
-int tape_leave(void **state);
-
-/* The path of a file in the folder; valid until the next call but one. */
-const char *tape_path(const char *name);
 
 /* Reads "NAME" of the folder; fails the test where that fails. */
 struct trace_recording tape_read(const char *name);

@@ -21,15 +21,17 @@ static void read_changed(change_fn *change, struct onnx_graph *out) {
   bytes_finish(&file);
 }
 
+static void lower(change_fn *change, struct onnx_graph *graph, struct recipe *recipe) {
+  tnr_fault fault = {0};
+  read_changed(change, graph);
+  if (recipe_init(graph, recipe, &fault) != TNR_OK)
+    fail_msg("%s", fault.message);
+}
+
 static void assert_lowers(change_fn *change) {
   struct onnx_graph graph;
   struct recipe recipe;
-  tnr_fault fault = {0};
-  read_changed(change, &graph);
-  tnr_status status = recipe_init(&graph, &recipe, &fault);
-  if (status != TNR_OK)
-    print_error("%s\n", fault.message);
-  assert_int_equal(status, TNR_OK);
+  lower(change, &graph, &recipe);
   recipe_finish(&recipe);
   onnx_finish(&graph);
 }
@@ -49,9 +51,7 @@ static void nodes_become_calls_in_order(void **state) {
   (void)state;
   struct onnx_graph graph;
   struct recipe recipe;
-  tnr_fault fault;
-  read_changed(NULL, &graph);
-  assert_int_equal(recipe_init(&graph, &recipe, &fault), TNR_OK);
+  lower(NULL, &graph, &recipe);
   static const tnr_op_def *const ops[STEPS] = {&tnr_op_conv2d, &tnr_op_max_pool2d, &tnr_op_flatten,
                                                &tnr_op_matmul};
   assert_int_equal(recipe.step_count, STEPS);
@@ -68,9 +68,7 @@ static void attributes_are_carried_over(void **state) {
   (void)state;
   struct onnx_graph graph;
   struct recipe recipe;
-  tnr_fault fault;
-  read_changed(NULL, &graph);
-  assert_int_equal(recipe_init(&graph, &recipe, &fault), TNR_OK);
+  lower(NULL, &graph, &recipe);
   const tnr_conv2d_attrs *conv = &recipe.steps[CONV_STEP].attrs.conv2d;
   assert_int_equal(conv->pad_before[1], 1);
   assert_int_equal(conv->pad_after[0], 1);
@@ -100,9 +98,7 @@ static void a_pool_without_strides_steps_by_one(void **state) {
   (void)state;
   struct onnx_graph graph;
   struct recipe recipe;
-  tnr_fault fault;
-  read_changed(drop_strides, &graph);
-  assert_int_equal(recipe_init(&graph, &recipe, &fault), TNR_OK);
+  lower(drop_strides, &graph, &recipe);
   assert_int_equal(recipe.steps[POOL_STEP].attrs.max_pool2d.stride[0], 1);
   assert_int_equal(recipe.steps[POOL_STEP].attrs.max_pool2d.stride[1], 1);
   recipe_finish(&recipe);
@@ -112,9 +108,7 @@ static void a_pool_without_strides_steps_by_one(void **state) {
 static void expect_steps(change_fn *change, const tnr_op_def *const *ops, size_t count) {
   struct onnx_graph graph;
   struct recipe recipe;
-  tnr_fault fault;
-  read_changed(change, &graph);
-  assert_int_equal(recipe_init(&graph, &recipe, &fault), TNR_OK);
+  lower(change, &graph, &recipe);
   assert_int_equal(recipe.step_count, count);
   for (size_t i = 0; i < count; i++)
     assert_ptr_equal(recipe.steps[i].op, ops[i]);
@@ -276,9 +270,7 @@ static void a_missing_bias_is_a_constant_of_zeros(void **state) {
   (void)state;
   struct onnx_graph graph;
   struct recipe recipe;
-  tnr_fault fault;
-  read_changed(drop_the_bias, &graph);
-  assert_int_equal(recipe_init(&graph, &recipe, &fault), TNR_OK);
+  lower(drop_the_bias, &graph, &recipe);
   const struct array *bias = recipe.constants[recipe.steps[CONV_STEP].inputs[2]];
   assert_non_null(bias);
   assert_int_equal(bias->desc.shape.rank, 1);

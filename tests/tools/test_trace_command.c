@@ -15,7 +15,7 @@ struct outcome {
 };
 
 static void read_text(const char *name, char *out) {
-  FILE *from = fopen(tape_path(name), "r");
+  FILE *from = fopen(folder_path(name), "r");
   assert_non_null(from);
   out[fread(out, 1, TEXT_MAX - 1, from)] = '\0';
   fclose(from);
@@ -25,7 +25,7 @@ static void read_text(const char *name, char *out) {
 static const struct outcome *tenor(const char *arguments) {
   static struct outcome outcome;
   char line[2048];
-  snprintf(line, sizeof line, "cd %s && %s </dev/null %s >out.txt 2>err.txt", tape_path("."),
+  snprintf(line, sizeof line, "cd %s && %s </dev/null %s >out.txt 2>err.txt", folder_path("."),
            TENOR_COMMAND, arguments);
   int status = system(line);
   assert_true(WIFEXITED(status));
@@ -108,7 +108,7 @@ static void wrong_arguments_give_2(void **state) {
 
 static void what_cannot_be_read_gives_1_and_says_where(void **state) {
   (void)state;
-  FILE *file = fopen(tape_path("garbage"), "w");
+  FILE *file = fopen(folder_path("garbage"), "w");
   assert_non_null(file);
   fputs("this is no recording at all", file);
   fclose(file);
@@ -120,13 +120,13 @@ static void what_cannot_be_read_gives_1_and_says_where(void **state) {
 
 static void what_is_missing_is_said_first(void **state) {
   (void)state;
-  struct tape_file file = tape_open(tape_path("lossy"), 1, 0);
+  struct tape_file file = tape_open(folder_path("lossy"), 1, 0);
   tape_whole(&file, &(struct tape_op){.number = 1, .name = "op"}, 0, 10, 50, 90);
   tape_close(&file, 1234, true);
   assert_says(exits(0, "trace summary lossy")->err,
               "tenor: lossy: 1,234 records were LOST while it was recorded");
   assert_says(exits(0, "trace summary lossy")->out, "1,234 lost\n");
-  file = tape_open(tape_path("short"), 1, 0);
+  file = tape_open(folder_path("short"), 1, 0);
   tape_whole(&file, &(struct tape_op){.number = 1, .name = "op"}, 0, 10, 50, 90);
   tape_cut(&file);
   assert_says(exits(0, "trace summary short")->err, "tenor: short: cut off at byte ");
@@ -158,7 +158,7 @@ static void screens_say_what_the_analyses_found(void **state) {
 
 static void violations_give_1_and_are_named(void **state) {
   (void)state;
-  struct tape_file file = tape_open(tape_path("wrong"), 1, 0);
+  struct tape_file file = tape_open(folder_path("wrong"), 1, 0);
   tape_whole(&file, &(struct tape_op){.number = 7, .name = "matmul"}, 0, 100, 150, 190);
   tape_complete(&file, 300, 7, TNR_OK);
   tape_close(&file, 0, true);
@@ -179,8 +179,8 @@ static void json_is_json(void **state) {
     char arguments[100], line[300];
     snprintf(arguments, sizeof arguments, "trace %s --json", commands[i]);
     exits(0, arguments);
-    snprintf(line, sizeof line, "python3 -m json.tool %s >%s", tape_path("out.txt"),
-             tape_path("tool.txt"));
+    snprintf(line, sizeof line, "python3 -m json.tool %s >%s", folder_path("out.txt"),
+             folder_path("tool.txt"));
     assert_int_equal(system(line), 0);
   }
 }
@@ -196,7 +196,7 @@ static void exports_go_where_they_are_told(void **state) {
   assert_says(exits(0, "trace export --format json - < diamond")->out, "\"traceEvents\":[");
   assert_says(exits(1, "trace export -o none/out.json diamond")->err,
               "none/out.json: No such file");
-  assert_int_equal(symlink("/dev/full", tape_path("full")), 0); /* so that it is not in danger */
+  assert_int_equal(symlink("/dev/full", folder_path("full")), 0); /* so that it is not in danger */
   assert_says(exits(1, "trace export -o full --format json diamond")->err, "full: cannot write");
   exits(0, "trace html --from 2us --to 4us diamond");
   exits(0, "trace html diamond");
@@ -223,7 +223,7 @@ static void a_program_is_recorded(void **state) {
   exits(0, "trace export -o run.json run.trace");
   char line[600];
   snprintf(line, sizeof line, "python3 %s/../trace_json.py %s >%s", TENOR_TEST_DATA,
-           tape_path("run.json"), tape_path("tool.txt"));
+           folder_path("run.json"), folder_path("tool.txt"));
   assert_int_equal(system(line), 0);
 }
 
@@ -256,5 +256,5 @@ int main(void) {
       cmocka_unit_test(its_exit_status_is_the_programs),
       cmocka_unit_test(signals_reach_the_program),
   };
-  return cmocka_run_group_tests(tests, tape_enter, tape_leave);
+  return cmocka_run_group_tests(tests, folder_enter, folder_leave);
 }

@@ -13,7 +13,7 @@
  * group, texts that have to be escaped. */
 static void write_rich(const char *name) {
   const uint32_t one[] = {1}, two[] = {4, 4, 0};
-  struct tape_file file = tape_open(tape_path(name), 2, 0);
+  struct tape_file file = tape_open(folder_path(name), 2, 0);
   tape_submit(&file, TAPE_MAIN, 100, &(struct tape_op){.number = 1, .name = "weights"});
   tape_submit(&file, TAPE_MAIN, 200,
               &(struct tape_op){.number = 2,
@@ -75,7 +75,7 @@ static void write_rich(const char *name) {
 static void write_as(trace_export_fn *write, const struct trace_recording *recording,
                      const char *name) {
   tnr_fault fault;
-  FILE *to = fopen(tape_path(name), "w");
+  FILE *to = fopen(folder_path(name), "w");
   assert_non_null(to);
   assert_int_equal(write(recording, to, &fault), TNR_OK);
   assert_int_equal(fclose(to), 0);
@@ -85,7 +85,8 @@ static void write_as(trace_export_fn *write, const struct trace_recording *recor
 static const char *ask(const char *script, const char *name) {
   static char text[4096];
   char line[512];
-  snprintf(line, sizeof line, "python3 %s/../%s %s 2>&1", TENOR_TEST_DATA, script, tape_path(name));
+  snprintf(line, sizeof line, "python3 %s/../%s %s 2>&1", TENOR_TEST_DATA, script,
+           folder_path(name));
   FILE *from = popen(line, "r");
   assert_non_null(from);
   text[fread(text, 1, sizeof text - 1, from)] = '\0';
@@ -101,7 +102,7 @@ static void assert_says(const char *text, const char *part) {
 
 static const char *slurp_text(const char *name) {
   static char text[1 << 16];
-  FILE *from = fopen(tape_path(name), "r");
+  FILE *from = fopen(folder_path(name), "r");
   assert_non_null(from);
   text[fread(text, 1, sizeof text - 1, from)] = '\0';
   fclose(from);
@@ -158,7 +159,7 @@ static void tape_composite(struct tape_file *file, uint64_t time, uint32_t numbe
 /* 2 and 3 overlap in 1, and 4 comes after 2; 5 has 6 in it, which is complete after it. */
 static void composites_that_overlap_have_tracks_of_their_own(void **state) {
   (void)state;
-  struct tape_file file = tape_open(tape_path("tracks"), 1, 0);
+  struct tape_file file = tape_open(folder_path("tracks"), 1, 0);
   const struct {
     uint64_t time;
     uint32_t number;
@@ -184,7 +185,7 @@ static void times_begin_at_zero_and_slices_have_lengths(void **state) {
   (void)state;
   const uint64_t start = 1500;
   tape_diamond("flight");
-  FILE *file = fopen(tape_path("flight"), "r+");
+  FILE *file = fopen(folder_path("flight"), "r+");
   assert_non_null(file);
   assert_int_equal(fseek(file, offsetof(tnr_trace_file, start), SEEK_SET), 0);
   assert_int_equal(fwrite(&start, sizeof start, 1, file), 1);
@@ -196,7 +197,7 @@ static void times_begin_at_zero_and_slices_have_lengths(void **state) {
   assert_says(slurp_text("flight.json"), "\"submitted\":0.000");
   trace_recording_finish(&recording);
 
-  struct tape_file empty = tape_open(tape_path("lengths"), 1, 0);
+  struct tape_file empty = tape_open(folder_path("lengths"), 1, 0);
   for (uint32_t i = 1; i <= 3; i++) {
     tape_submit(&empty, TAPE_MAIN, i * 1000, &(struct tape_op){.number = i, .name = "none"});
     tape_run(&empty, i * 1000 + 200, 0, i * 1000 + 200, i, 0, "none");
@@ -226,7 +227,7 @@ static void the_page_gets_what_is_consistent(void **state) {
   for (int i = 0; i < 2; i++) {
     tnr_fault fault;
     const struct trace_page_options options = {.file = "page", .events = limits[i]};
-    FILE *to = fopen(tape_path("page.json"), "w");
+    FILE *to = fopen(folder_path("page.json"), "w");
     assert_non_null(to);
     assert_int_equal(trace_page_data(&recording, &options, to, &fault), TNR_OK);
     assert_int_equal(fclose(to), 0);
@@ -244,7 +245,7 @@ static void a_page_of_a_part_has_what_is_there_meanwhile(void **state) {
       .file = "part", .events = 1000, .from = 3150, .to = 3250};
   tape_diamond("part");
   struct trace_recording recording = tape_read("part");
-  FILE *to = fopen(tape_path("part.json"), "w");
+  FILE *to = fopen(folder_path("part.json"), "w");
   assert_non_null(to);
   assert_int_equal(trace_page_data(&recording, &options, to, &fault), TNR_OK);
   assert_int_equal(fclose(to), 0);
@@ -264,7 +265,7 @@ static void rows_of_csv_have_the_columns_of_its_head(void **state) {
            ".decode(\"utf-8\",\"replace\").splitlines())); "
            "assert len(rows)==6 and len(set(map(len,rows)))==1; "
            "assert rows[4][1]==\"mat\\\"mul</script>\" or rows[3][1]' %s",
-           tape_path("rich.csv"));
+           folder_path("rich.csv"));
   assert_int_equal(system(line), 0);
   const char *text = slurp_text("rich.csv");
   assert_says(text,
@@ -287,14 +288,14 @@ static void a_picture_is_xml_with_a_line_for_each(void **state) {
            "for e in d.getElementsByTagName(\"text\")]; "
            "assert {\"main\",\"dispatcher\",\"dev:0\",\"dev:1\"} <= set(t), t; "
            "assert len(d.getElementsByTagName(\"rect\")) >= 8' %s",
-           tape_path("rich.svg"));
+           folder_path("rich.svg"));
   assert_int_equal(system(line), 0);
   trace_recording_finish(&recording);
 }
 
 static void an_empty_recording_is_exported_too(void **state) {
   (void)state;
-  struct tape_file file = tape_open(tape_path("empty"), 0, 0);
+  struct tape_file file = tape_open(folder_path("empty"), 0, 0);
   tape_close(&file, 0, true);
   struct trace_recording recording = tape_read("empty");
   write_as(trace_export_chrome, &recording, "empty.json");
@@ -317,5 +318,5 @@ int main(void) {
       cmocka_unit_test(a_picture_is_xml_with_a_line_for_each),
       cmocka_unit_test(an_empty_recording_is_exported_too),
   };
-  return cmocka_run_group_tests(tests, tape_enter, tape_leave);
+  return cmocka_run_group_tests(tests, folder_enter, folder_leave);
 }

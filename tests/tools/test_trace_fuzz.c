@@ -29,8 +29,8 @@ static size_t below(size_t limit) {
 }
 
 static void read_image(void) {
-  trace_fuzz_image(tape_path("image"));
-  FILE *from = fopen(tape_path("image"), "rb");
+  trace_fuzz_image(folder_path("image"));
+  FILE *from = fopen(folder_path("image"), "rb");
   assert_non_null(from);
   image_size = fread(image, 1, sizeof image, from);
   fclose(from);
@@ -101,7 +101,7 @@ static size_t garbage(uint64_t seed) {
 /* ---- the loop ---- */
 
 static bool try(size_t size) {
-  const char *path = tape_path("changed");
+  const char *path = folder_path("changed");
   FILE *to = fopen(path, "wb");
   assert_non_null(to);
   assert_int_equal(fwrite(changed, 1, size, to), size);
@@ -135,5 +135,5 @@ static void no_change_of_a_recording_does_harm(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {cmocka_unit_test(no_change_of_a_recording_does_harm)};
-  return cmocka_run_group_tests(tests, tape_enter, tape_leave);
+  return cmocka_run_group_tests(tests, folder_enter, folder_leave);
 }

@@ -72,9 +72,27 @@ static void a_diamond_waits_for_the_other_device(void **state) {
 
 static const struct tape_op one = {.number = 1, .name = "first"};
 
+/* Closes the file of this name: what was found of dev:0. */
+static struct gaps closed(struct tape_file *file, const char *name) {
+  tape_close(file, 0, true);
+  struct trace_recording recording = tape_read(name);
+  struct gaps gaps = find(&recording, 0);
+  trace_recording_finish(&recording);
+  return gaps;
+}
+
+/* An op of main's that is submitted, launched and run as soon as there is room, at 4050. */
+static void put_late(struct tape_file *file) {
+  tape_submit(file, TAPE_MAIN, 4050, &one);
+  tape_resolve(file, 4060, 1, 0);
+  tape_launch(file, 4070, 1, 0);
+  tape_run(file, 4100, 10, 5000, 1, 0, "first");
+  tape_complete(file, 5100, 1, TNR_OK);
+}
+
 static void a_thread_that_waits_keeps_its_device_waiting(void **state) {
   (void)state;
-  struct tape_file file = tape_open(tape_path("blocked"), 1, 0);
+  struct tape_file file = tape_open(folder_path("blocked"), 1, 0);
   tape_whole(&file, &one, 0, 100, 1000, 2000);
   tape_span(&file, TAPE_MAIN, TNR_TRACE_WAIT, 500, 2200, 1, TNR_TRACE_FOR_COMPLETE);
   tape_whole(&file, &(struct tape_op){.number = 2, .name = "second"}, 0, 5000, 5200, 6000);
@@ -91,98 +109,75 @@ static void a_thread_that_waits_keeps_its_device_waiting(void **state) {
 
 static void without_a_wait_nothing_was_submitted(void **state) {
   (void)state;
-  struct tape_file file = tape_open(tape_path("late"), 1, 0);
+  struct tape_file file = tape_open(folder_path("late"), 1, 0);
   tape_whole(&file, &one, 0, 100, 1000, 2000);
   tape_whole(&file, &(struct tape_op){.number = 2, .name = "second"}, 0, 5000, 5200, 6000);
-  tape_close(&file, 0, true);
-  struct trace_recording recording = tape_read("late");
-  struct gaps gaps = find(&recording, 0);
+  struct gaps gaps = closed(&file, "late");
   assert_gap(&gaps.at[1], 2000, 5200,
              TIMES([TRACE_NOTHING] = 3000, [TRACE_DISPATCHING] = 20, [TRACE_WAKING] = 180));
-  trace_recording_finish(&recording);
 }
 
 static void a_call_that_a_limit_holds_up(void **state) {
   (void)state;
-  struct tape_file file = tape_open(tape_path("limit"), 2, 0);
+  struct tape_file file = tape_open(folder_path("limit"), 2, 0);
   tape_held(&file, TAPE_MAIN, 250, 4000, 1, 0, TNR_TRACE_CALL_HELD);
-  tape_submit(&file, TAPE_MAIN, 4050, &one);
-  tape_resolve(&file, 4060, 1, 0);
-  tape_launch(&file, 4070, 1, 0);
-  tape_run(&file, 4100, 10, 5000, 1, 0, "first");
-  tape_complete(&file, 5100, 1, TNR_OK);
-  tape_close(&file, 0, true);
-  struct trace_recording recording = tape_read("limit");
-  struct gaps gaps = find(&recording, 0);
+  put_late(&file);
+  struct gaps gaps = closed(&file, "limit");
   assert_gap(&gaps.at[0], 0, 4100,
              TIMES([TRACE_NOTHING] = 300, [TRACE_LIMIT] = 3750, [TRACE_DISPATCHING] = 20,
                    [TRACE_WAKING] = 30));
   assert_int_equal(gaps.at[0].cause, TRACE_LIMIT);
-  trace_recording_finish(&recording);
 }
 
 static void a_call_that_a_limit_refuses_is_held_up_until_there_is_room(void **state) {
   (void)state;
-  struct tape_file file = tape_open(tape_path("refused"), 2, 0);
+  struct tape_file file = tape_open(folder_path("refused"), 2, 0);
   tape_held(&file, TAPE_MAIN, 250, 250, 0, 0, TNR_TRACE_CALL_REFUSED);
   tape_held(&file, TAPE_MAIN, 900, 900, 0, 0, TNR_TRACE_CALL_REFUSED);   /* tried again */
   tape_held(&file, TAPE_MAIN, 2900, 2900, 0, 1, TNR_TRACE_CALL_REFUSED); /* for another device */
   tape_room(&file, 2500, 0);
   tape_room(&file, 3500, 1);
-  tape_submit(&file, TAPE_MAIN, 4050, &one);
-  tape_resolve(&file, 4060, 1, 0);
-  tape_launch(&file, 4070, 1, 0);
-  tape_run(&file, 4100, 10, 5000, 1, 0, "first");
-  tape_complete(&file, 5100, 1, TNR_OK);
-  tape_close(&file, 0, true);
-  struct trace_recording recording = tape_read("refused");
-  struct gaps gaps = find(&recording, 0);
+  put_late(&file);
+  struct gaps gaps = closed(&file, "refused");
   assert_gap(&gaps.at[0], 0, 4100,
              TIMES([TRACE_NOTHING] = 1800, [TRACE_LIMIT] = 2250, [TRACE_DISPATCHING] = 20,
                    [TRACE_WAKING] = 30));
-  trace_recording_finish(&recording);
 }
 
 static void a_worker_that_a_limit_holds_up(void **state) {
   (void)state;
-  struct tape_file file = tape_open(tape_path("held_worker"), 1, 0);
+  struct tape_file file = tape_open(folder_path("held_worker"), 1, 0);
   tape_submit(&file, TAPE_MAIN, 100, &one);
   tape_resolve(&file, 200, 1, 0);
   tape_launch(&file, 250, 1, 0);
   tape_held(&file, TAPE_WORKER, 300, 4000, 1, 0, TNR_TRACE_WORKER_HELD);
   tape_run(&file, 4000, 10, 5000, 1, 0, "first");
   tape_complete(&file, 5100, 1, TNR_OK);
-  tape_close(&file, 0, true);
-  struct trace_recording recording = tape_read("held_worker");
-  struct gaps gaps = find(&recording, 0);
+  struct gaps gaps = closed(&file, "held_worker");
   assert_gap(&gaps.at[0], 0, 4000,
              TIMES([TRACE_NOTHING] = 100, [TRACE_LIMIT] = 3700, [TRACE_DISPATCHING] = 150,
                    [TRACE_WAKING] = 50));
   assert_int_equal(gaps.at[0].cause, TRACE_LIMIT);
-  trace_recording_finish(&recording);
 }
 
 static void an_input_of_the_program_is_waited_for_on_the_host(void **state) {
   (void)state;
   const uint32_t inputs[] = {0};
-  struct tape_file file = tape_open(tape_path("promise"), 1, 0);
+  struct tape_file file = tape_open(folder_path("promise"), 1, 0);
   tape_submit(&file, TAPE_MAIN, 100,
               &(struct tape_op){.number = 1, .name = "x", .inputs = inputs, .input_count = 1});
   tape_resolve(&file, 200, 1, 1);
   tape_launch(&file, 4000, 1, 0);
   tape_run(&file, 4100, 10, 5000, 1, 0, "first");
   tape_complete(&file, 5100, 1, TNR_OK);
-  tape_close(&file, 0, true);
-  struct trace_recording recording = tape_read("promise");
-  struct gaps gaps = find(&recording, 0);
+  struct gaps gaps = closed(&file, "promise");
   assert_gap(&gaps.at[0], 0, 4100,
              TIMES([TRACE_NOTHING] = 100, [TRACE_HOST] = 3900, [TRACE_WAKING] = 100));
-  trace_recording_finish(&recording);
 }
 
 static void a_callback_submits_when_another_device_is_done(void **state) {
   (void)state;
-  struct tape_file file = tape_open(tape_path("callback"), 2, 0);
+  struct tape_file file = tape_open(folder_path("callback"), 2, 0);
   tape_submit(&file, TAPE_MAIN, 100, &one);
   tape_resolve(&file, 200, 1, 0);
   tape_launch(&file, 300, 1, 1);
@@ -194,19 +189,16 @@ static void a_callback_submits_when_another_device_is_done(void **state) {
   tape_launch(&file, 3700, 2, 0);
   tape_run(&file, 3900, 10, 5000, 2, 0, "second");
   tape_complete(&file, 5100, 2, TNR_OK);
-  tape_close(&file, 0, true);
-  struct trace_recording recording = tape_read("callback");
-  struct gaps gaps = find(&recording, 0);
+  struct gaps gaps = closed(&file, "callback");
   assert_gap(&gaps.at[0], 0, 3900,
              TIMES([TRACE_HOST] = 400, [TRACE_OTHER_DEVICE] = 3000, [TRACE_DISPATCHING] = 300,
                    [TRACE_WAKING] = 200));
-  trace_recording_finish(&recording);
 }
 
 static void a_worker_that_waits_itself_waits_for_the_other_device(void **state) {
   (void)state;
   const uint32_t inputs[] = {1};
-  struct tape_file file = tape_open(tape_path("worker"), 2, 0);
+  struct tape_file file = tape_open(folder_path("worker"), 2, 0);
   tape_submit(&file, TAPE_MAIN, 100, &one);
   tape_submit(&file, TAPE_MAIN, 200,
               &(struct tape_op){.number = 2, .name = "x", .inputs = inputs, .input_count = 1});
@@ -218,18 +210,15 @@ static void a_worker_that_waits_itself_waits_for_the_other_device(void **state) 
   tape_run(&file, 3000, 10, 3500, 2, 0, "second");
   tape_complete(&file, 3500, 1, TNR_OK);
   tape_complete(&file, 3600, 2, TNR_OK);
-  tape_close(&file, 0, true);
-  struct trace_recording recording = tape_read("worker");
-  struct gaps gaps = find(&recording, 0);
+  struct gaps gaps = closed(&file, "worker");
   assert_gap(&gaps.at[0], 0, 3000,
              TIMES([TRACE_NOTHING] = 200, [TRACE_OTHER_DEVICE] = 2660, [TRACE_DISPATCHING] = 40,
                    [TRACE_WAKING] = 100));
-  trace_recording_finish(&recording);
 }
 
 static void a_device_without_runs_is_idle_all_the_time(void **state) {
   (void)state;
-  struct tape_file file = tape_open(tape_path("idle"), 2, 0);
+  struct tape_file file = tape_open(folder_path("idle"), 2, 0);
   tape_whole(&file, &one, 0, 100, 1000, 2000);
   tape_close(&file, 0, true);
   struct trace_recording recording = tape_read("idle");
@@ -253,5 +242,5 @@ int main(void) {
       cmocka_unit_test(a_worker_that_waits_itself_waits_for_the_other_device),
       cmocka_unit_test(a_device_without_runs_is_idle_all_the_time),
   };
-  return cmocka_run_group_tests(tests, tape_enter, tape_leave);
+  return cmocka_run_group_tests(tests, folder_enter, folder_leave);
 }

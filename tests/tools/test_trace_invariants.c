@@ -69,7 +69,7 @@ static void put_journey(struct tape_file *file, const struct tape_op *op, struct
 static const struct tape_op op_1 = {.number = 1, .name = "first"};
 
 static void write_one(const char *name, struct journey at, bool drained) {
-  struct tape_file file = tape_open(tape_path(name), 1, 0);
+  struct tape_file file = tape_open(folder_path(name), 1, 0);
   put_journey(&file, &op_1, at, TNR_OK);
   tape_close(&file, 0, drained);
 }
@@ -108,7 +108,7 @@ static void completion_before_its_time_is_found(void **state) {
   at.created = 920;
   write_one("early", at, true);
   assert_violated("early", TRACE_RULE_CREATED, 2, "was complete before its run ended");
-  struct tape_file file = tape_open(tape_path("early"), 1, 0);
+  struct tape_file file = tape_open(folder_path("early"), 1, 0);
   tape_submit(&file, TAPE_MAIN, 100, &op_1);
   tape_launch(&file, 200, 1, 0);
   tape_begin(&file, 300, 400, 1, 0);
@@ -122,7 +122,7 @@ static void what_is_given_up_may_end_later(void **state) {
   (void)state;
   struct journey at = usual;
   at.ended = 950;
-  struct tape_file file = tape_open(tape_path("given_up"), 1, 0);
+  struct tape_file file = tape_open(folder_path("given_up"), 1, 0);
   put_journey(&file, &op_1, at, TNR_ECANCELED);
   tape_submit(&file, TAPE_MAIN, 990, &(struct tape_op){.number = 2, .name = "never ran"});
   tape_complete(&file, 1000, 2, TNR_ETIMEDOUT);
@@ -151,7 +151,7 @@ static void ends_are_counted(void **state) {
   write_one("endless", at, false);
   assert_holds("endless");
   assert_int_equal(check("endless", 0, &seen).unfinished, 1);
-  struct tape_file file = tape_open(tape_path("twice"), 1, 0);
+  struct tape_file file = tape_open(folder_path("twice"), 1, 0);
   put_journey(&file, &op_1, usual, TNR_OK);
   tape_complete(&file, 950, 1, TNR_OK);
   tape_close(&file, 0, true);
@@ -162,7 +162,7 @@ static void what_happens_twice_is_found(void **state) {
   (void)state;
   for (int i = 0; i < 3; i++) {
     static const char *const what[] = {"was submitted twice", "was launched twice", "ran twice"};
-    struct tape_file file = tape_open(tape_path("again"), 1, 0);
+    struct tape_file file = tape_open(folder_path("again"), 1, 0);
     tape_submit(&file, TAPE_MAIN, 100, &op_1);
     if (i == 0)
       tape_submit(&file, TAPE_MAIN, 110, &op_1);
@@ -185,7 +185,7 @@ static void write_pair(const char *name, uint64_t created, unsigned first, unsig
   const uint32_t inputs[] = {1};
   const struct tape_op op_2 = {
       .number = 2, .name = "second", .inputs = inputs, .input_count = 1, .priority = priority};
-  struct tape_file file = tape_open(tape_path(name), 2, 0);
+  struct tape_file file = tape_open(folder_path(name), 2, 0);
   tape_submit(&file, TAPE_MAIN, 100, &op_1);
   tape_submit(&file, TAPE_MAIN, 110, &op_2);
   tape_resolve(&file, 200, 1, 0);
@@ -222,7 +222,7 @@ static void failures_are_passed_on(void **state) {
   assert_holds("failure");
   write_pair("failure", 830, TNR_EKERNEL, TNR_OK, 0, false);
   assert_violated("failure", TRACE_RULE_FAILURE, 1, "ended well, though an input of it failed");
-  struct tape_file file = tape_open(tape_path("failure"), 1, 0);
+  struct tape_file file = tape_open(folder_path("failure"), 1, 0);
   tape_submit(&file, TAPE_MAIN, 100, &op_1);
   tape_error(&file, 200, 1, TNR_EKERNEL, "no");
   tape_complete(&file, 300, 1, TNR_OK);
@@ -232,7 +232,7 @@ static void failures_are_passed_on(void **state) {
 
 static void records_are_counted(void **state) {
   (void)state;
-  struct tape_file file = tape_open(tape_path("records"), 1, 0);
+  struct tape_file file = tape_open(folder_path("records"), 1, 0);
   put_journey(&file, &op_1, usual, TNR_OK);
   file.records += 3; /* it will say so */
   tape_close(&file, 0, true);
@@ -245,7 +245,7 @@ static void what_is_missing_from_a_partial_recording_is_no_violation(void **stat
   (void)state;
   for (int i = 0; i < 3; i++) {
     struct journey at = usual;
-    struct tape_file file = tape_open(tape_path("partial"), 1, i == 2 ? TNR_TRACE_FLIGHT : 0);
+    struct tape_file file = tape_open(folder_path("partial"), 1, i == 2 ? TNR_TRACE_FLIGHT : 0);
     at.submitted = at.completed = NEVER;
     put_journey(&file, &op_1, at, TNR_OK);
     if (i == 1)
@@ -271,5 +271,5 @@ int main(void) {
       cmocka_unit_test(records_are_counted),
       cmocka_unit_test(what_is_missing_from_a_partial_recording_is_no_violation),
   };
-  return cmocka_run_group_tests(tests, tape_enter, tape_leave);
+  return cmocka_run_group_tests(tests, folder_enter, folder_leave);
 }

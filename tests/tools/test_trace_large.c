@@ -23,7 +23,7 @@ static size_t events(void) {
 
 /* A chain in short forms, as most of a large recording is. */
 static void write_chain(size_t ops) {
-  struct tape_file file = tape_open(tape_path("large"), 2, 0);
+  struct tape_file file = tape_open(folder_path("large"), 2, 0);
   for (uint32_t i = 1; i <= ops; i++) {
     if (i % OPS_A_CHUNK == 0)
       for (uint32_t tape = TAPE_MAIN; tape < TAPE_WORKER + 2; tape++)
@@ -123,8 +123,8 @@ static void without_room_for_its_tables_it_is_not_read(void **state) {
   (void)state;
   struct trace_recording recording;
   tnr_fault fault;
-  setenv("TMPDIR", tape_path("no folder"), 1);
-  assert_int_equal(trace_recording_read(tape_path("large"), &recording, &fault), TNR_ENOMEM);
+  setenv("TMPDIR", folder_path("no folder"), 1);
+  assert_int_equal(trace_recording_read(folder_path("large"), &recording, &fault), TNR_ENOMEM);
   assert_non_null(strstr(fault.message, "no room for a recording of this size"));
   assert_non_null(strstr(fault.message, "no folder: No such file or directory"));
   unsetenv("TMPDIR");
@@ -133,5 +133,5 @@ static void without_room_for_its_tables_it_is_not_read(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {cmocka_unit_test(a_large_recording_needs_no_more_memory),
                                      cmocka_unit_test(without_room_for_its_tables_it_is_not_read)};
-  return cmocka_run_group_tests(tests, tape_enter, tape_leave);
+  return cmocka_run_group_tests(tests, folder_enter, folder_leave);
 }

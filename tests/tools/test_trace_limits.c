@@ -4,28 +4,17 @@
 #include <unistd.h>
 
 #include "../../tools/trace/summary.h"
+#include "reactor/bounded.h"
 #include "reactor/recorded.h"
-#include "reactor/rig.h"
 #include "tape_fixture.h"
 
 enum { MS = 1000000, HELD_MS = 20, LEAST_NS = HELD_MS * MS / 2, BYTES = RIG_ELEMENTS * 4 };
 
 static const tnr_limits none;
 
-/* Two devices, cpu:0 and cpu:1. */
 static tnr_runtime *limited(tnr_limits all, tnr_limits each, bool full_is_error) {
-  const tnr_device_config devices = {.driver = tnr_cpu_driver(), .count = 2, .limits = each};
-  const tnr_trace_options trace = {.path = recorded_path("limits")};
-  tnr_runtime *runtime = tnr_runtime_create(&(tnr_runtime_options){.devices = &devices,
-                                                                   .device_configs = 1,
-                                                                   .limits = all,
-                                                                   .full_is_error = full_is_error,
-                                                                   .trace = &trace,
-                                                                   CHECK_MODE});
-  assert_made(runtime);
-  rig_step_also(runtime);
-  assert_ok(tnr_scope_open());
-  return runtime;
+  const tnr_trace_options trace = {.path = folder_path("limits")};
+  return bounded_traced(all, each, full_is_error, &trace);
 }
 
 static tnr_device *device(tnr_runtime *runtime, int index) {
@@ -51,8 +40,8 @@ static said read_all(tnr_runtime *runtime) {
   tnr_fault fault;
   assert_ok(tnr_scope_close());
   assert_ok(tnr_runtime_destroy(runtime, TNR_DRAIN));
-  s.records = recorded_read(recorded_path("limits"));
-  assert_ok(trace_recording_read(recorded_path("limits"), &s.recording, &fault));
+  s.records = recorded_read(folder_path("limits"));
+  assert_ok(trace_recording_read(folder_path("limits"), &s.recording, &fault));
   assert_ok(trace_hosts_init(&s.recording, &s.hosts, &fault));
   assert_ok(trace_summary_make(&s.recording, &s.hosts, &s.summary, &fault));
   return s;
@@ -129,26 +118,42 @@ static void call_or_open(void *user, int index) {
     open_gate(user);
 }
 
+/* What is said of a call that waits until an op on cpu:1 has gone through the gate. */
+static said call_when_held(tnr_runtime *runtime, caller *c, void (*function)(void *, int)) {
+  rig_await_held(1);
+  rig_threads(2, function, c);
+  assert_true(c->made);
+  return read_all(runtime);
+}
+
 /* cpu:1 stands still in an op that is all that may be in flight; then a call wants cpu:0. */
-static void a_call_that_waits_says_for_how_long_and_on_which_device(void **state) {
-  check_needs_threads();
-  (void)state;
-  const recorded_event *event;
+static said call_when_full(void (*function)(void *, int)) {
   tnr_runtime *runtime = limited((tnr_limits){.max_ops = 1}, none, false);
   caller c = {.x = on(runtime, 0)};
   tnr_future *other = on(runtime, 1);
   assert_made(rig_hold(other));
-  rig_await_held(1);
-  rig_threads(2, call_or_open, &c);
-  assert_true(c.made);
-  said s = read_all(runtime);
-  const tnr_trace_held *held = held_at(&s, 0, &event);
-  assert_int_equal(recorded_count(&s.records, TNR_TRACE_HELD, 0), 1);
+  return call_when_held(runtime, &c, function);
+}
+
+/* The first that a limit held up was a call, of this op. */
+static const tnr_trace_held *call_held(const said *s, uint32_t op, const recorded_event **event) {
+  const tnr_trace_held *held = held_at(s, 0, event);
   assert_int_equal(held->how, TNR_TRACE_CALL_HELD);
+  assert_int_equal(held->op, op);
+  assert_true(ns(s, held->ticks) >= LEAST_NS);
+  return held;
+}
+
+static void a_call_that_waits_says_for_how_long_and_on_which_device(void **state) {
+  check_needs_threads();
+  (void)state;
+  const recorded_event *event;
+  said s = call_when_full(call_or_open);
+  uint32_t op = recorded_op(&s.records, "rig_plus_one", 0);
+  const tnr_trace_held *held = call_held(&s, op, &event);
+  assert_int_equal(recorded_count(&s.records, TNR_TRACE_HELD, 0), 1);
   assert_int_equal(held->device, 0);
-  assert_int_equal(held->op, recorded_op(&s.records, "rig_plus_one", 0));
   assert_int_equal(event->kind, TNR_TRACE_APPLICATION);
-  assert_true(ns(&s, held->ticks) >= LEAST_NS);
   const recorded_event *submit = recorded_find(&s.records, TNR_TRACE_SUBMIT, held->op);
   assert_int_equal(submit->tape, event->tape);
   assert_true(submit->time >= event->time);
@@ -168,14 +173,9 @@ static void a_plain_call_waits_for_bytes(void **state) {
   tnr_tensor *x = rig_tensor(device(runtime, 0), 1), *far = rig_tensor(device(runtime, 1), 1);
   caller c = {.x = x, .plain = true};
   assert_made(rig_hold(far));
-  rig_await_held(1);
-  rig_threads(2, call_or_open, &c);
-  assert_true(c.made);
-  said s = read_all(runtime);
-  const tnr_trace_held *held = held_at(&s, 0, &event);
-  assert_int_equal(held->how, TNR_TRACE_CALL_HELD);
-  assert_int_equal(held->op, recorded_op(&s.records, "rig_plus_one", 0));
-  assert_true(ns(&s, held->ticks) >= LEAST_NS);
+  said s = call_when_held(runtime, &c, call_or_open);
+  uint32_t op = recorded_op(&s.records, "rig_plus_one", 0);
+  const tnr_trace_held *held = call_held(&s, op, &event);
   const recorded_event *create = recorded_find(&s.records, TNR_TRACE_CREATE, held->op);
   assert_true(create->time >= event->time && create->execute >= held->ticks);
   assert_idle(&s, 0, held);
@@ -205,18 +205,8 @@ static void a_composite_waits_before_its_body(void **state) {
   check_needs_threads();
   (void)state;
   const recorded_event *event;
-  tnr_runtime *runtime = limited((tnr_limits){.max_ops = 1}, none, false);
-  caller c = {.x = on(runtime, 0)};
-  tnr_future *other = on(runtime, 1);
-  assert_made(rig_hold(other));
-  rig_await_held(1);
-  rig_threads(2, call_composite_or_open, &c);
-  assert_true(c.made);
-  said s = read_all(runtime);
-  const tnr_trace_held *held = held_at(&s, 0, &event);
-  assert_int_equal(held->how, TNR_TRACE_CALL_HELD);
-  assert_int_equal(held->op, 0);
-  assert_true(ns(&s, held->ticks) >= LEAST_NS);
+  said s = call_when_full(call_composite_or_open);
+  const tnr_trace_held *held = call_held(&s, 0, &event);
   uint32_t composite = recorded_op(&s.records, "one_more", 0);
   assert_true(recorded_find(&s.records, TNR_TRACE_SUBMIT, composite)->time >= event->time);
   assert_idle(&s, 0, held);
@@ -352,5 +342,5 @@ int main(void) {
       rig_bare_test(a_worker_that_waits_for_bytes_says_so),
       rig_bare_test(a_worker_that_is_held_back_says_so),
   };
-  return cmocka_run_group_tests(tests, recorded_enter_folder, recorded_leave_folder);
+  return cmocka_run_group_tests(tests, folder_enter, folder_leave);
 }

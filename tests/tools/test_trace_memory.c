@@ -38,15 +38,15 @@ static void every_allocation_may_fail(void **state) {
   tape_diamond("diamond");
   for (bool failed = true; failed; tries++) {
     left = tries;
-    unread += !trace_fuzz_file(tape_path("diamond"));
+    unread += !trace_fuzz_file(folder_path("diamond"));
     failed = left < 0; /* it got to the one that fails */
     left = -1;
   }
   assert_in_range(unread, 10, tries - 10);
-  assert_true(trace_fuzz_file(tape_path("diamond")));
+  assert_true(trace_fuzz_file(folder_path("diamond")));
 }
 
 int main(void) {
   const struct CMUnitTest tests[] = {cmocka_unit_test(every_allocation_may_fail)};
-  return cmocka_run_group_tests(tests, tape_enter, tape_leave);
+  return cmocka_run_group_tests(tests, folder_enter, folder_leave);
 }

@@ -105,7 +105,7 @@ static void what_could_be_gained_is_limited_by_the_rest(void **state) {
 
 static void a_wait_in_the_middle_is_on_it(void **state) {
   (void)state;
-  struct tape_file file = tape_open(tape_path("blocked"), 1, 0);
+  struct tape_file file = tape_open(folder_path("blocked"), 1, 0);
   tape_submit(&file, TAPE_MAIN, 100, &(struct tape_op){.number = 1, .name = "first"});
   tape_span(&file, TAPE_MAIN, TNR_TRACE_WAIT, 500, 2200, 1, TNR_TRACE_FOR_COMPLETE);
   tape_submit(&file, TAPE_MAIN, 5000, &(struct tape_op){.number = 2, .name = "second"});
@@ -136,7 +136,7 @@ static void a_wait_in_the_middle_is_on_it(void **state) {
 
 static void a_full_queue_is_followed_along_the_worker(void **state) {
   (void)state;
-  struct tape_file file = tape_open(tape_path("queue"), 1, 0);
+  struct tape_file file = tape_open(folder_path("queue"), 1, 0);
   for (uint32_t i = 1; i <= 3; i++)
     tape_submit(&file, TAPE_MAIN, i * 10, &(struct tape_op){.number = i, .name = "op"});
   for (uint32_t i = 1; i <= 3; i++) {
@@ -164,7 +164,7 @@ static void a_full_queue_is_followed_along_the_worker(void **state) {
 
 static void limits_callbacks_and_copies_have_their_names(void **state) {
   (void)state;
-  struct tape_file file = tape_open(tape_path("several"), 1, 0);
+  struct tape_file file = tape_open(folder_path("several"), 1, 0);
   tape_submit(&file, TAPE_MAIN, 100, &(struct tape_op){.number = 1, .name = "to_device"});
   tape_resolve(&file, 150, 1, 0);
   tape_launch(&file, 200, 1, 0);
@@ -198,7 +198,7 @@ static void limits_callbacks_and_copies_have_their_names(void **state) {
 
 static void a_call_that_a_limit_holds_up(void **state) {
   (void)state;
-  struct tape_file file = tape_open(tape_path("held_call"), 1, 0);
+  struct tape_file file = tape_open(folder_path("held_call"), 1, 0);
   tape_held(&file, TAPE_MAIN, 200, 900, 1, 0, TNR_TRACE_CALL_HELD);
   tape_whole(&file, &(struct tape_op){.number = 1, .name = "first"}, 0, 950, 1000, 2000);
   tape_close(&file, 0, true);
@@ -216,7 +216,7 @@ static void a_call_that_a_limit_holds_up(void **state) {
 
 static void an_empty_recording_has_none(void **state) {
   (void)state;
-  struct tape_file file = tape_open(tape_path("empty"), 1, 0);
+  struct tape_file file = tape_open(folder_path("empty"), 1, 0);
   tape_close(&file, 0, true);
   struct found f = find("empty");
   assert_int_equal(f.path.steps.count, 0);
@@ -234,5 +234,5 @@ int main(void) {
       cmocka_unit_test(a_call_that_a_limit_holds_up),
       cmocka_unit_test(an_empty_recording_has_none),
   };
-  return cmocka_run_group_tests(tests, tape_enter, tape_leave);
+  return cmocka_run_group_tests(tests, folder_enter, folder_leave);
 }

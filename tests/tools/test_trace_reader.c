@@ -14,7 +14,7 @@ struct image {
 };
 
 static struct image load(const char *name) {
-  FILE *file = fopen(tape_path(name), "rb");
+  FILE *file = fopen(folder_path(name), "rb");
   assert_non_null(file);
   struct image image = {malloc(1 << 20), 0};
   assert_non_null(image.bytes);
@@ -24,7 +24,7 @@ static struct image load(const char *name) {
 }
 
 static const char *save(const uint8_t *bytes, size_t size) {
-  const char *path = tape_path("changed");
+  const char *path = folder_path("changed");
   FILE *file = fopen(path, "wb");
   assert_non_null(file);
   assert_int_equal(fwrite(bytes, 1, size, file), size);
@@ -60,7 +60,7 @@ static void a_whole_file_is_read_to_its_end(void **state) {
   tnr_fault fault;
   tape_diamond("whole");
   struct image image = load("whole");
-  assert_int_equal(read_all(tape_path("whole"), &end, &fault), TNR_OK);
+  assert_int_equal(read_all(folder_path("whole"), &end, &fault), TNR_OK);
   assert_true(end.whole);
   assert_int_equal(end.bytes, image.size);
   assert_int_equal(end.records, end.total.records);
@@ -70,7 +70,7 @@ static void a_whole_file_is_read_to_its_end(void **state) {
 
 static void both_forms_say_the_same(void **state) {
   (void)state;
-  struct tape_file file = tape_open(tape_path("brief"), 1, 0);
+  struct tape_file file = tape_open(folder_path("brief"), 1, 0);
   tape_brief_op(&file, 1000, 7, 3, 0, "relu");
   tape_close(&file, 0, true);
   struct trace_reader *reader;
@@ -78,7 +78,7 @@ static void both_forms_say_the_same(void **state) {
   tnr_fault fault;
   bool more;
   unsigned seen = 0;
-  assert_int_equal(trace_reader_open(tape_path("brief"), &reader, &fault), TNR_OK);
+  assert_int_equal(trace_reader_open(folder_path("brief"), &reader, &fault), TNR_OK);
   while (trace_reader_next(reader, &event, &more, &fault) == TNR_OK && more) {
     switch (event.type) {
     case TNR_TRACE_SUBMIT:
@@ -119,7 +119,7 @@ static void both_forms_say_the_same(void **state) {
 
 static void one_record_may_tell_of_two_events(void **state) {
   (void)state;
-  struct tape_file file = tape_open(tape_path("ready"), 3, 0);
+  struct tape_file file = tape_open(folder_path("ready"), 3, 0);
   tape_brief_ready(&file, 1000, 7, 2);
   tape_brief_ready(&file, 1010, 8, 1);
   tape_close(&file, 0, true);
@@ -134,7 +134,7 @@ static void one_record_may_tell_of_two_events(void **state) {
   tnr_fault fault;
   bool more;
   size_t seen = 0;
-  assert_int_equal(trace_reader_open(tape_path("ready"), &reader, &fault), TNR_OK);
+  assert_int_equal(trace_reader_open(folder_path("ready"), &reader, &fault), TNR_OK);
   while (trace_reader_next(reader, &event, &more, &fault) == TNR_OK && more) {
     if (event.kind != TNR_TRACE_DISPATCHER || event.type == TRACE_CHUNK)
       continue;
@@ -156,7 +156,7 @@ static void one_record_may_tell_of_two_events(void **state) {
 static void what_is_not_known_is_passed_over(void **state) {
   (void)state;
   const uint64_t rest[] = {1, 2, 3};
-  struct tape_file file = tape_open(tape_path("unknown"), 1, 0);
+  struct tape_file file = tape_open(folder_path("unknown"), 1, 0);
   tape_put(&file, TAPE_MAIN, 99, 5, 10, rest, 4);
   tape_put(&file, TAPE_MAIN, 150, 0, 10, NULL, 1); /* a brief form: its time goes on by nothing */
   tape_brief_op(&file, 1000, 7, 3, 0, "relu");
@@ -218,7 +218,7 @@ static void files_that_are_no_recordings_are_told(void **state) {
   (void)state;
   struct trace_reader_end end;
   tnr_fault fault;
-  assert_int_equal(read_all(tape_path("none"), &end, &fault), TNR_ESYSTEM);
+  assert_int_equal(read_all(folder_path("none"), &end, &fault), TNR_ESYSTEM);
   assert_reason(&fault, "No such file");
   assert_int_equal(read_all(save((const uint8_t *)"{\"traceEvents\":[]}", 18), &end, &fault),
                    TNR_EINVAL);
@@ -309,7 +309,7 @@ static void references_to_nothing_are_told(void **state) {
   for (int i = 0; i < 3; i++) {
     struct trace_recording recording;
     tnr_fault fault;
-    struct tape_file file = tape_open(tape_path("dangling"), 1, 0);
+    struct tape_file file = tape_open(folder_path("dangling"), 1, 0);
     if (i == 0)
       tape_put(&file, TAPE_MAIN, TNR_TRACE_SUBMIT, 0, 5, (const uint64_t *)&submit + 1,
                sizeof submit / 8);
@@ -317,7 +317,7 @@ static void references_to_nothing_are_told(void **state) {
       tape_put(&file, TAPE_WORKER, TNR_TRACE_RUN, 0, 5, (const uint64_t *)&runs[i - 1] + 1,
                sizeof *runs / 8);
     tape_close(&file, 0, true);
-    assert_int_equal(trace_recording_read(tape_path("dangling"), &recording, &fault), TNR_EINVAL);
+    assert_int_equal(trace_recording_read(folder_path("dangling"), &recording, &fault), TNR_EINVAL);
     assert_reason(&fault, reasons[i]);
     assert_reason(&fault, "byte ");
   }
@@ -328,14 +328,14 @@ static void definitions_end_with_their_chunk(void **state) {
   (void)state;
   struct trace_recording recording;
   tnr_fault fault;
-  struct tape_file file = tape_open(tape_path("chunks"), 1, 0);
+  struct tape_file file = tape_open(folder_path("chunks"), 1, 0);
   tape_submit(&file, TAPE_MAIN, 5, &(struct tape_op){.number = 1, .name = "a"});
   tape_turn(&file, TAPE_MAIN);
   const tnr_trace_submit submit = {.op = 2, .site = 0};
   tape_put(&file, TAPE_MAIN, TNR_TRACE_SUBMIT, 0, 6, (const uint64_t *)&submit + 1,
            sizeof submit / 8);
   tape_close(&file, 0, true);
-  assert_int_equal(trace_recording_read(tape_path("chunks"), &recording, &fault), TNR_EINVAL);
+  assert_int_equal(trace_recording_read(folder_path("chunks"), &recording, &fault), TNR_EINVAL);
   assert_reason(&fault, "there is no call site 0");
 }
 
@@ -355,5 +355,5 @@ int main(void) {
       tape_test(references_to_nothing_are_told),
       tape_test(definitions_end_with_their_chunk),
   };
-  return cmocka_run_group_tests(tests, tape_enter, tape_leave);
+  return cmocka_run_group_tests(tests, folder_enter, folder_leave);
 }

@@ -28,7 +28,7 @@ static void finish(struct made *made) {
 static void ops_come_with_their_times(void **state) {
   (void)state;
   enum { RUNS = 200 };
-  struct tape_file file = tape_open(tape_path("ops"), 1, 0);
+  struct tape_file file = tape_open(folder_path("ops"), 1, 0);
   uint64_t at = 1000;
   for (uint32_t i = 1; i <= RUNS; i++) { /* of lengths 1 to 200 times 10 */
     tape_submit(&file, TAPE_MAIN, i, &(struct tape_op){.number = i, .name = "op"});
@@ -90,7 +90,7 @@ static void what_a_wait_covers_is_not_hidden(void **state) {
   assert_int_equal(row->hidden, 0);
   assert_int_equal(row->submits, 4);
   finish(&made);
-  struct tape_file file = tape_open(tape_path("free"), 1, 0);
+  struct tape_file file = tape_open(folder_path("free"), 1, 0);
   tape_whole(&file, &(struct tape_op){.number = 1, .name = "op"}, 0, 100, 1000, 2000);
   tape_span(&file, TAPE_MAIN, TNR_TRACE_WAIT, 1200, 1300, 1, TNR_TRACE_FOR_COMPLETE);
   tape_span(&file, TAPE_MAIN, TNR_TRACE_WAIT, 1900, 2200, 1, TNR_TRACE_FOR_COMPLETE);
@@ -102,7 +102,7 @@ static void what_a_wait_covers_is_not_hidden(void **state) {
 
 static void the_dispatcher_rests_and_calls_back(void **state) {
   (void)state;
-  struct tape_file file = tape_open(tape_path("rests"), 1, 0);
+  struct tape_file file = tape_open(folder_path("rests"), 1, 0);
   tape_span(&file, TAPE_DISPATCHER, TNR_TRACE_REST, 100, 400, 0, TNR_TRACE_SLEPT);
   tape_span(&file, TAPE_DISPATCHER, TNR_TRACE_REST, 500, 600, 0, TNR_TRACE_LOOKED);
   tape_span(&file, TAPE_DISPATCHER, TNR_TRACE_CALLBACK, 700, 750, 0, 0);
@@ -127,5 +127,5 @@ int main(void) {
       cmocka_unit_test(what_a_wait_covers_is_not_hidden),
       cmocka_unit_test(the_dispatcher_rests_and_calls_back),
   };
-  return cmocka_run_group_tests(tests, tape_enter, tape_leave);
+  return cmocka_run_group_tests(tests, folder_enter, folder_leave);
 }
