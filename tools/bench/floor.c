@@ -13,6 +13,8 @@
  * while somebody may still name it as an input.
  */
 #include "bench.h"
+#include "floor_bell.h"
+#include "floor_ring.h"
 
 #include <event2/event.h>
 #include <event2/event_struct.h>
@@ -26,7 +28,6 @@
 #include <unistd.h>
 
 enum {
-  RING_SLOTS = 4096,   /* a power of two */
   OPS_A_NOTICE = 64,   /* before the other side is told */
   OPS_A_STEP = 256,    /* that the dispatcher takes from a ring before it looks elsewhere */
   SPINS = 30,          /* fruitless looks before a thread sleeps, yielding the CPU between */
@@ -59,21 +60,6 @@ struct op {
   atomic_bool executed;            /* worker → workers that wait for it */
 };
 
-/* One producer, one consumer. Either keeps a copy of the other's index to leave its line alone. */
-struct ring {
-  _Alignas(64) atomic_uint published; /* producer → consumer */
-  unsigned written, seen_read;        /* producer only */
-  _Alignas(64) atomic_uint read;      /* consumer → producer */
-  unsigned seen_published;            /* consumer only */
-  _Alignas(64) struct op *slots[RING_SLOTS];
-};
-
-/* How one thread is woken. Whoever clears `asleep` writes the eventfd, so no wake is lost. */
-struct bell {
-  _Alignas(64) atomic_bool asleep;
-  int fd;
-};
-
 struct worker {
   struct reactor *reactor;
   pthread_t thread;
@@ -100,68 +86,7 @@ struct reactor {
   atomic_bool stopping;
 };
 
-/* --- rings ------------------------------------------------------------------------------------ */
-
-static bool ring_put(struct ring *ring, struct op *op) {
-  if (ring->written - ring->seen_read == RING_SLOTS) {
-    /* Pairs with the release in ring_take(): the slot has been read before it is written again. */
-    ring->seen_read = atomic_load_explicit(&ring->read, memory_order_acquire);
-    if (ring->written - ring->seen_read == RING_SLOTS)
-      return false;
-  }
-  ring->slots[ring->written++ % RING_SLOTS] = op;
-  return true;
-}
-
-static void ring_publish(struct ring *ring) {
-  /* Pairs with the acquire in ring_take(): the slots and their ops are there to be read. */
-  atomic_store_explicit(&ring->published, ring->written, memory_order_release);
-}
-
-static struct op *ring_take(struct ring *ring) {
-  unsigned read = atomic_load_explicit(&ring->read, memory_order_relaxed);
-  if (read == ring->seen_published) {
-    ring->seen_published = atomic_load_explicit(&ring->published, memory_order_acquire);
-    if (read == ring->seen_published)
-      return NULL;
-  }
-  struct op *op = ring->slots[read % RING_SLOTS];
-  atomic_store_explicit(&ring->read, read + 1, memory_order_release);
-  return op;
-}
-
-static bool ring_is_empty(struct ring *ring) {
-  return atomic_load(&ring->published) == atomic_load_explicit(&ring->read, memory_order_relaxed);
-}
-
-/* --- waking and sleeping ---------------------------------------------------------------------- */
-
-static void bell_init(struct bell *bell, int flags) {
-  atomic_init(&bell->asleep, false);
-  bell->fd = eventfd(0, EFD_CLOEXEC | flags);
-  if (bell->fd < 0)
-    bench_fail("cannot create an eventfd");
-}
-
-static void bell_ring(struct bell *bell) {
-  uint64_t one = 1;
-  /* Orders what was published before the look at `asleep`; bell_doze() has the mirror image. */
-  atomic_thread_fence(memory_order_seq_cst);
-  if (!atomic_load_explicit(&bell->asleep, memory_order_relaxed))
-    return;
-  if (atomic_exchange(&bell->asleep, false) && write(bell->fd, &one, sizeof one) != sizeof one)
-    bench_fail("cannot write an eventfd");
-}
-
-/* After this the owner looks at its rings once more, and blocks on the eventfd if all are empty. */
-static void bell_doze(struct bell *bell) {
-  atomic_store(&bell->asleep, true);
-  atomic_thread_fence(memory_order_seq_cst);
-}
-
-static void bell_rouse(struct bell *bell) {
-  atomic_store_explicit(&bell->asleep, false, memory_order_relaxed);
-}
+/* --- waiting ---------------------------------------------------------------------------------- */
 
 static void relax(unsigned spins, unsigned spins_in_place) {
   if (spins < spins_in_place)

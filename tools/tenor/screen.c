@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { BUFFERS = 16, BUFFER = 160 };
+enum { BUFFERS = 16, BUFFER = 160, SCALED = 40 };
 
 static char *next_buffer(void) {
   static char buffers[BUFFERS][BUFFER];
@@ -21,51 +21,38 @@ static int columns_of(const char *text) {
   return columns;
 }
 
-/* Three digits, which is what a look takes in. */
-static const char *put_scaled(double value, const char *unit) {
-  char *text = next_buffer();
-  int digits = value >= 100 || value == 0 ? 0 : value >= 10 ? 1 : 2;
-  snprintf(text, BUFFER, "%.*f %s", digits, value, unit);
+/* In the largest of the units, each `step` of the one before, of which there is one, and in three
+ * digits, which is what a look takes in. Of the first unit there are whole ones only. */
+static const char *put_scaled(char *text, double value, double step, const char *const *units,
+                              int count) {
+  int unit = 0;
+  for (; unit + 1 < count && value >= step - 0.5; unit++)
+    value /= step;
+  int digits = unit == 0 || value >= 100 ? 0 : value >= 10 ? 1 : 2;
+  snprintf(text, SCALED, "%.*f %s", digits, value, units[unit]);
   return text;
 }
 
-const char *screen_time(int64_t ns) {
+static const char *put_time(char *text, int64_t ns) {
   static const char *const units[] = {"ns", "µs", "ms", "s"};
-  double value = (double)ns;
-  int unit = 0;
-  while (unit < 3 && value >= 999.5) {
-    value /= 1000;
-    unit++;
-  }
-  if (unit > 0)
-    return put_scaled(value, units[unit]);
-  char *text = next_buffer();
-  snprintf(text, BUFFER, "%" PRId64 " ns", ns);
-  return text;
+  return put_scaled(text, (double)ns, 1000, units, 4);
+}
+
+const char *screen_time(int64_t ns) {
+  return put_time(next_buffer(), ns);
 }
 
 const char *screen_time_column(int64_t ns) {
   enum { COLUMNS = 9 };
-  const char *time = screen_time(ns);
-  char *text = next_buffer();
-  int length = columns_of(time);
+  char time[SCALED], *text = next_buffer();
+  int length = columns_of(put_time(time, ns));
   snprintf(text, BUFFER, "%*s%s", length < COLUMNS ? COLUMNS - length : 0, "", time);
   return text;
 }
 
 const char *screen_bytes(uint64_t bytes) {
   static const char *const units[] = {"B", "KiB", "MiB", "GiB", "TiB"};
-  double value = (double)bytes;
-  int unit = 0;
-  while (unit < 4 && value >= 1023.5) {
-    value /= 1024;
-    unit++;
-  }
-  if (unit > 0)
-    return put_scaled(value, units[unit]);
-  char *text = next_buffer();
-  snprintf(text, BUFFER, "%" PRIu64 " B", bytes);
-  return text;
+  return put_scaled(next_buffer(), (double)bytes, 1024, units, 5);
 }
 
 const char *screen_count(uint64_t count) {

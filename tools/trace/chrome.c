@@ -1,31 +1,16 @@
 #include <stdlib.h>
 
+#include "chrome_parts.h"
 #include "composites.h"
 #include "counters.h"
 #include "export.h"
-#include "gaps.h"
-#include "json.h"
 #include "lanes.h"
-#include "links.h"
 #include "spill.h"
 #include "walk.h"
 
-enum { THREADS = 1, DEVICES = 2 }; /* processes, as the form calls them */
-
-struct chrome {
-  const struct trace_recording *recording;
-  struct trace_links links;
-  struct trace_hosts hosts;
-  struct json json;
-  int64_t shift;               /* ns that are added to all times, so that none is negative */
-  bool brief;                  /* slices only, without arguments */
-  char counter[64], place[80]; /* the one that is being written */
-};
-
 /* ---- events ---- */
 
-/* Left open for more. `tid` from 1. */
-static void begin_event(struct chrome *c, const char *phase, const char *name, const char *category,
+void chrome_begin_event(struct chrome *c, const char *phase, const char *name, const char *category,
                         int64_t time, uint32_t pid, uint32_t tid) {
   json_put_line(&c->json);
   json_put_open(&c->json, NULL, '{');
@@ -38,7 +23,7 @@ static void begin_event(struct chrome *c, const char *phase, const char *name, c
   json_put_integer(&c->json, "tid", tid);
 }
 
-static void end_event(struct chrome *c) {
+void chrome_end_event(struct chrome *c) {
   json_put_close(&c->json, '}');
 }
 
@@ -46,7 +31,7 @@ static void end_event(struct chrome *c) {
  * stretches by their ends, so that those without any length must be moments. */
 static void begin_slice(struct chrome *c, const char *name, const char *category, int64_t begin,
                         int64_t end, uint32_t pid, uint32_t tid) {
-  begin_event(c, end > begin ? "X" : "i", name, category, begin, pid, tid);
+  chrome_begin_event(c, end > begin ? "X" : "i", name, category, begin, pid, tid);
   if (end > begin)
     json_put_length(&c->json, "dur", begin + c->shift, end + c->shift);
   else
@@ -55,20 +40,20 @@ static void begin_slice(struct chrome *c, const char *name, const char *category
 
 static void put_meta(struct chrome *c, const char *what, uint32_t pid, uint32_t tid,
                      const char *name) {
-  begin_event(c, "M", what, NULL, -c->shift, pid, tid);
+  chrome_begin_event(c, "M", what, NULL, -c->shift, pid, tid);
   json_put_open(&c->json, "args", '{');
   json_put_text(&c->json, "name", name);
   json_put_close(&c->json, '}');
-  end_event(c);
+  chrome_end_event(c);
 }
 
 static void put_sort_index(struct chrome *c, const char *what, uint32_t pid, uint32_t tid,
                            int64_t index) {
-  begin_event(c, "M", what, NULL, -c->shift, pid, tid);
+  chrome_begin_event(c, "M", what, NULL, -c->shift, pid, tid);
   json_put_open(&c->json, "args", '{');
   json_put_integer(&c->json, "sort_index", index);
   json_put_close(&c->json, '}');
-  end_event(c);
+  chrome_end_event(c);
 }
 
 /* ---- arguments ---- */
@@ -133,65 +118,6 @@ static void put_run_arguments(struct chrome *c, const struct trace_run *run) {
   json_put_close(&c->json, '}');
 }
 
-/* ---- arrows ---- */
-
-/* An input's place in recording.inputs is its arrow's number: it has one there, and one here. */
-static void put_arrow(struct chrome *c, const char *phase, int64_t time, uint32_t lane,
-                      uint64_t number) {
-  begin_event(c, phase, "input", "dependency", time, THREADS, lane + 1);
-  json_put_integer(&c->json, "id", (int64_t)number);
-  if (*phase == 'f')
-    json_put_text(&c->json, "bp", "e");
-  end_event(c);
-}
-
-/* Both ends are there: the input's last run, and each op's first. */
-static uint32_t edge_run(const struct trace_recording *recording, uint32_t op, bool last) {
-  uint32_t found = TRACE_NONE;
-  for (uint32_t i = recording->ops.at[op].runs; i != TRACE_NONE; i = recording->runs.at[i].next) {
-    const struct trace_run *run = &recording->runs.at[i];
-    if (run->began == TRACE_NEVER)
-      continue;
-    const struct trace_run *best = found == TRACE_NONE ? NULL : &recording->runs.at[found];
-    if (!best || (last ? trace_run_end(recording, run) > trace_run_end(recording, best)
-                       : run->began < best->began))
-      found = i;
-  }
-  return found;
-}
-
-static void put_arrows_in(struct chrome *c, const struct trace_run *run) {
-  const struct trace_recording *recording = c->recording;
-  if (run->op == TRACE_NONE ||
-      edge_run(recording, run->op, false) != (uint32_t)(run - recording->runs.at))
-    return;
-  const struct trace_op *op = &recording->ops.at[run->op];
-  for (uint32_t i = 0; i < op->input_count; i++) {
-    uint32_t input = recording->inputs.at[op->inputs + i];
-    if (input != TRACE_NONE && edge_run(recording, input, true) != TRACE_NONE)
-      put_arrow(c, "f", run->began, run->lane, (uint64_t)op->inputs + i);
-  }
-}
-
-/* They begin with the slice: behind a mark within it, Perfetto takes them for the mark's. */
-static void put_arrows_out(struct chrome *c, const struct trace_run *run) {
-  const struct trace_recording *recording = c->recording;
-  if (run->op == TRACE_NONE ||
-      edge_run(recording, run->op, true) != (uint32_t)(run - recording->runs.at))
-    return;
-  uint32_t before = TRACE_NONE;
-  for (uint32_t i = c->links.dependents_at[run->op]; i < c->links.dependents_at[run->op + 1]; i++) {
-    uint32_t dependent = c->links.dependents[i];
-    if (dependent == before || edge_run(recording, dependent, false) == TRACE_NONE)
-      continue;
-    before = dependent; /* who uses it twice is there twice, one behind the other */
-    const struct trace_op *op = &recording->ops.at[dependent];
-    for (uint32_t k = 0; k < op->input_count; k++)
-      if (recording->inputs.at[op->inputs + k] == run->op)
-        put_arrow(c, "s", run->began, run->lane, (uint64_t)op->inputs + k);
-  }
-}
-
 /* ---- threads ---- */
 
 static void put_run(struct chrome *c, const struct trace_run *run) {
@@ -200,14 +126,14 @@ static void put_run(struct chrome *c, const struct trace_run *run) {
   if (c->brief && trace_run_end(c->recording, run) <= run->began)
     return;
   if (!c->brief)
-    put_arrows_in(c, run);
+    chrome_put_arrows_in(c, run);
   begin_slice(c, title, run->flags & TRACE_RUN_MOVE ? "copy" : "op", run->began,
-              trace_run_end(c->recording, run), THREADS, run->lane + 1);
+              trace_run_end(c->recording, run), CHROME_THREADS, run->lane + 1);
   if (!c->brief)
     put_run_arguments(c, run);
-  end_event(c);
+  chrome_end_event(c);
   if (!c->brief)
-    put_arrows_out(c, run);
+    chrome_put_arrows_out(c, run);
 }
 
 static void put_span_arguments(struct chrome *c, const struct trace_span *span, const char *why) {
@@ -228,10 +154,10 @@ static void put_span(struct chrome *c, const struct trace_span *span) {
   snprintf(title, sizeof title, "%s%s%.240s", kind, *name ? " " : "", name);
   if (c->brief && span->end <= span->begin)
     return;
-  begin_slice(c, title, kind, span->begin, span->end, THREADS, span->lane + 1);
+  begin_slice(c, title, kind, span->begin, span->end, CHROME_THREADS, span->lane + 1);
   if (!c->brief)
     put_span_arguments(c, span, why);
-  end_event(c);
+  chrome_end_event(c);
 }
 
 static void put_submit(struct chrome *c, uint32_t index, uint32_t lane) {
@@ -241,13 +167,13 @@ static void put_submit(struct chrome *c, uint32_t index, uint32_t lane) {
     return;
   snprintf(title, sizeof title, "submit %.240s",
            trace_string(c->recording, trace_op_name(c->recording, index)));
-  begin_event(c, "i", title, "submit", op->submitted, THREADS, lane + 1);
+  chrome_begin_event(c, "i", title, "submit", op->submitted, CHROME_THREADS, lane + 1);
   json_put_text(&c->json, "s", "t");
   json_put_open(&c->json, "args", '{');
   json_put_integer(&c->json, "op", op->number);
   put_site(c, op->site);
   json_put_close(&c->json, '}');
-  end_event(c);
+  chrome_end_event(c);
 }
 
 static void put_mark(struct chrome *c, const struct trace_mark *mark) {
@@ -262,10 +188,10 @@ static void put_mark(struct chrome *c, const struct trace_mark *mark) {
     snprintf(title, sizeof title, "refused: limit reached%s%s", no_device ? "" : " on ", device);
   else
     return;
-  begin_event(c, "i", title, mark->type == TNR_TRACE_WAKE ? "wake" : "held", mark->time, THREADS,
-              mark->lane + 1);
+  chrome_begin_event(c, "i", title, mark->type == TNR_TRACE_WAKE ? "wake" : "held", mark->time,
+                     CHROME_THREADS, mark->lane + 1);
   json_put_text(&c->json, "s", "t");
-  end_event(c);
+  chrome_end_event(c);
 }
 
 static int64_t least(int64_t a, int64_t b) {
@@ -302,14 +228,14 @@ static tnr_status put_threads(struct chrome *c, tnr_fault *fault) {
   uint32_t *order = trace_lanes_order(c->recording);
   if (!order)
     return spill_fail(fault, "the threads");
-  put_meta(c, "process_name", THREADS, 0,
+  put_meta(c, "process_name", CHROME_THREADS, 0,
            c->recording->file.program[0] ? c->recording->file.program : "tenor");
-  put_sort_index(c, "process_sort_index", THREADS, 0, THREADS);
+  put_sort_index(c, "process_sort_index", CHROME_THREADS, 0, CHROME_THREADS);
   for (uint32_t i = 0; i < c->recording->lanes.count; i++) {
     char title[100];
     trace_lane_title(c->recording, order[i], title, sizeof title);
-    put_meta(c, "thread_name", THREADS, order[i] + 1, title);
-    put_sort_index(c, "thread_sort_index", THREADS, order[i] + 1, i);
+    put_meta(c, "thread_name", CHROME_THREADS, order[i] + 1, title);
+    put_sort_index(c, "thread_sort_index", CHROME_THREADS, order[i] + 1, i);
   }
   for (uint32_t i = 0; i < c->recording->lanes.count; i++)
     put_lane(c, order[i]);
@@ -327,8 +253,8 @@ static void put_composite(struct chrome *c, const char *phase, const struct trac
   const struct trace_op *op = &recording->ops.at[row->op];
   char track[16];
   snprintf(track, sizeof track, "%u", recording->ops.at[row->track].number);
-  begin_event(c, phase, trace_string(recording, trace_op_name(recording, row->op)), "composite",
-              time, THREADS, op->lane == TRACE_NONE ? 0 : op->lane + 1);
+  chrome_begin_event(c, phase, trace_string(recording, trace_op_name(recording, row->op)),
+                     "composite", time, CHROME_THREADS, op->lane == TRACE_NONE ? 0 : op->lane + 1);
   json_put_open(&c->json, "id2", '{');
   json_put_text(&c->json, "local", track);
   json_put_close(&c->json, '}');
@@ -337,7 +263,7 @@ static void put_composite(struct chrome *c, const char *phase, const struct trac
     put_op(c, row->op);
     json_put_close(&c->json, '}');
   }
-  end_event(c);
+  chrome_end_event(c);
 }
 
 /* Each ends before the next begins that is not within it. */
@@ -384,19 +310,19 @@ static void put_gap(const struct trace_gap *gap, void *user) {
   struct chrome *c = user;
   char title[64];
   snprintf(title, sizeof title, "idle: %s", trace_cause_names[gap->cause]);
-  begin_slice(c, title, "gap", gap->begin, gap->end, DEVICES, gap->device + 1);
+  begin_slice(c, title, "gap", gap->begin, gap->end, CHROME_DEVICES, gap->device + 1);
   if (!c->brief)
     put_gap_arguments(c, gap);
-  end_event(c);
+  chrome_end_event(c);
 }
 
 static tnr_status put_devices(struct chrome *c, tnr_fault *fault) {
   tnr_status status = TNR_OK;
-  put_meta(c, "process_name", DEVICES, 0, "devices");
-  put_sort_index(c, "process_sort_index", DEVICES, 0, DEVICES);
+  put_meta(c, "process_name", CHROME_DEVICES, 0, "devices");
+  put_sort_index(c, "process_sort_index", CHROME_DEVICES, 0, CHROME_DEVICES);
   for (uint32_t i = 0; i < c->recording->file.devices; i++) {
-    put_meta(c, "thread_name", DEVICES, i + 1, trace_device_name(c->recording, i));
-    put_sort_index(c, "thread_sort_index", DEVICES, i + 1, i);
+    put_meta(c, "thread_name", CHROME_DEVICES, i + 1, trace_device_name(c->recording, i));
+    put_sort_index(c, "thread_sort_index", CHROME_DEVICES, i + 1, i);
   }
   for (uint32_t i = 0; status == TNR_OK && i < c->recording->file.devices; i++) {
     int64_t busy;
@@ -419,11 +345,11 @@ static void begin_counter(const struct trace_counter *counter, void *user) {
 
 static void put_point(int64_t time, double value, void *user) {
   struct chrome *c = user;
-  begin_event(c, "C", c->counter, "counter", time, THREADS, 0);
+  chrome_begin_event(c, "C", c->counter, "counter", time, CHROME_THREADS, 0);
   json_put_open(&c->json, "args", '{');
   json_put_number(&c->json, c->place, value);
   json_put_close(&c->json, '}');
-  end_event(c);
+  chrome_end_event(c);
 }
 
 /* ---- all of it ---- */

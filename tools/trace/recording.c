@@ -219,23 +219,21 @@ const char *trace_device_name(const struct trace_recording *recording, uint32_t 
   return device < recording->file.devices ? recording->devices[device].name : "host";
 }
 
+static int64_t earlier(int64_t time, int64_t first) {
+  return time != TRACE_NEVER && (first == TRACE_NEVER || time < first) ? time : first;
+}
+
 int64_t trace_op_began(const struct trace_recording *recording, uint32_t op) {
   int64_t first = TRACE_NEVER;
-  for (uint32_t i = recording->ops.at[op].runs; i != TRACE_NONE; i = recording->runs.at[i].next) {
-    int64_t began = recording->runs.at[i].began;
-    if (began != TRACE_NEVER && (first == TRACE_NEVER || began < first))
-      first = began;
-  }
+  for (uint32_t i = recording->ops.at[op].runs; i != TRACE_NONE; i = recording->runs.at[i].next)
+    first = earlier(recording->runs.at[i].began, first);
   return first;
 }
 
 int64_t trace_op_created(const struct trace_recording *recording, uint32_t op) {
   int64_t first = TRACE_NEVER;
-  for (uint32_t i = recording->ops.at[op].runs; i != TRACE_NONE; i = recording->runs.at[i].next) {
-    int64_t executed = recording->runs.at[i].executed;
-    if (executed != TRACE_NEVER && (first == TRACE_NEVER || executed < first))
-      first = executed;
-  }
+  for (uint32_t i = recording->ops.at[op].runs; i != TRACE_NONE; i = recording->runs.at[i].next)
+    first = earlier(recording->runs.at[i].executed, first);
   return first;
 }
 
