@@ -280,12 +280,12 @@ static void any_cancel(tnr_future *future, tnr_error *error) {
 /* This member decides. The rest happens in a turn of its own and not in the member's chain, so that
  * a chain of any-ofs needs no stack. */
 static void decide(join *made, const member *of, tnr_error *error) {
-  if (error) {
-    tnr_future_set_error(&made->future, error);
-  } else {
-    tnr_object *result = member_result(of, &error);
+  tnr_object *result = error ? NULL : member_result(of, &error);
+  if (result) {
     tnr_object_retain(result);
     (void)tnr_future_create(&made->future, result, ((tnr_tensor *)result)->mesh);
+  } else {
+    tnr_future_set_error(&made->future, error);
   }
   settle_later(made);
 }
