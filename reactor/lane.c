@@ -13,7 +13,7 @@ static tnr_ring *ring_of(const tnr_lane *lane, int level) {
 }
 
 static void publish(tnr_lane *lane, tnr_level level) {
-  lane->queues[level].unpublished = false;
+  lane->queues[level].unpublished = 0;
   tnr_ring_publish(ring_of(lane, (int)level));
   if (!tnr_parker_wake(&lane->device->worker.parker))
     return;
@@ -25,8 +25,8 @@ static void hand_over(tnr_lane *lane, tnr_level level, tnr_op_part *part) {
   enum { PUBLISH_EVERY = 64 };
   tnr_lane_queue *queue = &lane->queues[level];
   tnr_ring_push(ring_of(lane, (int)level), (void *)tnr_op_item_of(part));
-  queue->unpublished = true;
-  if (++queue->in_hand % PUBLISH_EVERY == 0)
+  queue->in_hand++;
+  if (++queue->unpublished == PUBLISH_EVERY)
     publish(lane, level);
 }
 

@@ -20,7 +20,7 @@ typedef struct tnr_epoch {
 typedef struct tnr_lane_queue {
   tnr_op_part *first, *last; /* launched, waiting for room in the worker's hands */
   uint32_t in_hand;          /* in the worker's hands: those pushed last onto its ring */
-  bool unpublished;          /* pushed since the last publish */
+  uint32_t unpublished;      /* of these, pushed since the last publish */
 } tnr_lane_queue;
 
 typedef struct tnr_lane {
