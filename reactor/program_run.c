@@ -161,7 +161,8 @@ tnr_status tnr_run_program(tnr_lane *lane, tnr_op *op, int piece, tnr_plan *plan
   tnr_status status = tnr_plan_ready(&lane->plans, plan, fault);
   if (status != TNR_OK)
     return status;
-  return plan->pace == TNR_PLAN_STEADY && is_to_be_timed(plan) ? run_timed(&of, fault) : run(&of, fault);
+  return plan->pace == TNR_PLAN_STEADY && is_to_be_timed(plan) ? run_timed(&of, fault)
+                                                               : run(&of, fault);
 }
 
 bool tnr_run_may_hold(tnr_lane *lane, const tnr_op *op, const tnr_plan *plan) {
