@@ -47,7 +47,7 @@ typedef struct tnr_storage {
                           * may be used again and again, like weights */
   uint8_t kind;          /* a tnr_storage_kind; worker only until complete, then immutable */
   void *memory;          /* immutable after create, but for tnr_storage_empty; contents: worker only
-                          * until complete. How they lie says `layout`: see tnr_storage_dense */
+                          * until complete. How they lie says `kind`: see tnr_storage_dense */
   void *producer; /* the reactor's: what will complete it. Set before the tensor is published,
                    * then dispatcher only; NULL when nothing will */
 } tnr_storage;

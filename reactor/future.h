@@ -26,7 +26,8 @@ enum { TNR_WAITER_LISTENS = (1 << 24) - 1 };
 typedef struct tnr_waiter {
   struct tnr_waiter *next;
   uint32_t until : 4;  /* a tnr_waits_for */
-  uint32_t tensor : 4; /* immutable after create: it is part of an op's input, which is a tensor */
+  uint32_t tensor : 4; /* immutable after create: it is part of an op's input, which is a tensor.
+                        * Workers read it, too: once an op is launched, `until` stays as it is */
   uint32_t input : 24; /* the index of the op's input that this is part of, or TNR_WAITER_LISTENS */
   uint32_t number;     /* of an op's first input: the op's, see tnr_class; else unused */
 } tnr_waiter;
