@@ -14,7 +14,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { IDLE_BEFORE_SAMPLE_US = 200 };
+enum { IDLE_BEFORE_SAMPLE_US = 200, WARM_UPS = 3 };
 
 /* Written by the one op it belongs to; read by ops that depend on it and by the final check. */
 struct cell {
@@ -425,7 +425,7 @@ static uint32_t read_count(const char *text) {
 static void run_case(const struct bench_case *what, uint32_t by) {
   struct bench bench = find_workload(what->workload);
   scale_down(&bench, by * at_least(1, what->divisor));
-  struct bench_state state = {.what = what, .rounds_left = bench.gated ? 1 : 2};
+  struct bench_state state = {.what = what, .rounds_left = bench.gated ? 1 : 1 + WARM_UPS};
   state.cells = bench_alloc(bench.ops, sizeof *state.cells);
   state.latencies = bench_alloc(bench.ops, sizeof *state.latencies);
   sem_init(&state.gate, 0, 0);

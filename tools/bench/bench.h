@@ -3,7 +3,7 @@
  *
  * A peer is a program that runs one workload with one subject and exits:
  *
- *   PROGRAM SUBJECT WORKLOAD [--scale-down K]   runs it once, after an unmeasured warm-up round
+ *   PROGRAM SUBJECT WORKLOAD [--scale-down K]   runs it once, after three unmeasured rounds
  *   PROGRAM --list                              names its cases, one a line: subject, workload,
  *                                               and why it cannot run it; tabs between the three
  *
@@ -92,7 +92,7 @@ void bench_execute(struct bench *bench, uint32_t op);
  *   while (bench_round(bench)) { bench_begin(bench); …submit…; bench_submitted(bench);
  *                                …wait for all…; bench_end(bench); }
  *
- * The first round warms up, the last is the one reported; bench_end() checks that every op ran.
+ * All rounds but the last, the one reported, warm up; bench_end() checks that every op ran.
  * In a gated workload bench_submitted() notes the memory in use and then opens the gate.
  */
 bool bench_round(struct bench *bench);

@@ -35,7 +35,7 @@ static void usage(FILE *to) {
   fputs("Usage: tenor bench dispatch [OPTION]...\n\n"
         "Measures, on devices that compute nothing, what it costs to dispatch an op: through the\n"
         "public API, with tensors of f32 [4]. Every run is a process of its own, and every\n"
-        "throughput run comes after an unmeasured one in the same process.\n\n"
+        "throughput run comes after three unmeasured ones in the same process.\n\n"
         "  --json            print one JSON object instead of tables\n"
         "  --repeats N       medians, minima and maxima are over these runs (default 5)\n"
         "  --cpus LIST       pin the process, for example 0 or 0,1 (default: not pinned)\n"
