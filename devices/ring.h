@@ -10,6 +10,7 @@
 #include "cache_line.h"
 
 enum { TNR_RING_SIZE = 2048 }; /* a power of two */
+enum { TNR_RING_SLOTS_A_LINE = TNR_CACHE_LINE / sizeof(void *) };
 
 /* Fields of each side stand on cache lines of their own. */
 typedef struct tnr_ring {
@@ -22,10 +23,9 @@ typedef struct tnr_ring {
 
 /* Producer. The caller knows that there is room: whoever uses a ring bounds what is in it. */
 static inline void tnr_ring_push(tnr_ring *ring, void *item) {
-  enum { SLOTS_A_LINE = 64 / sizeof(void *) };
-  if (ring->pushed % SLOTS_A_LINE ==
+  if (ring->pushed % TNR_RING_SLOTS_A_LINE ==
       0) /* the consumer's CPU has had it since the last time round */
-    tnr_prefetch(&ring->slots[(ring->pushed + 2 * SLOTS_A_LINE) % TNR_RING_SIZE]);
+    tnr_prefetch(&ring->slots[(ring->pushed + 2 * TNR_RING_SLOTS_A_LINE) % TNR_RING_SIZE]);
   ring->slots[ring->pushed++ % TNR_RING_SIZE] = item;
 }
 
@@ -66,12 +66,20 @@ static inline void *tnr_ring_peek(const tnr_ring *ring, uint32_t ahead) {
   return ring->seen - head <= ahead ? NULL : ring->slots[(head + ahead) % TNR_RING_SIZE];
 }
 
+/* Consumer: of the slots that the producer no longer writes, those needed soon. */
+static inline void tnr_ring_prefetch_published(const tnr_ring *ring, uint32_t head) {
+  enum { AHEAD = 2 * TNR_RING_SLOTS_A_LINE };
+  if (head % TNR_RING_SLOTS_A_LINE == 0 && ring->seen - head >= AHEAD + TNR_RING_SLOTS_A_LINE)
+    __builtin_prefetch(&ring->slots[(head + AHEAD) % TNR_RING_SIZE]);
+}
+
 /* Consumer: the next item, or NULL when none is left of those that look counted. */
 static inline void *tnr_ring_pop(tnr_ring *ring) {
   uint32_t head = atomic_load_explicit(&ring->head, memory_order_relaxed);
   if (head == ring->seen)
     return NULL;
   void *item = ring->slots[head % TNR_RING_SIZE];
+  tnr_ring_prefetch_published(ring, head);
   /* relaxed: the producer does not look at it; its bound comes from the items' own way back */
   atomic_store_explicit(&ring->head, head + 1, memory_order_relaxed);
   return item;
