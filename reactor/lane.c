@@ -51,7 +51,7 @@ void tnr_lane_returned(tnr_lane *lane, tnr_level level) {
   queue->first = part->next;
   if (queue->first) { /* it may have waited for long */
     tnr_prefetch(queue->first);
-    tnr_op_prefetch(queue->first->op);
+    tnr_op_prefetch(tnr_op_around(queue->first));
   }
   hand_over(lane, level, part);
 }

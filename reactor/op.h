@@ -99,6 +99,12 @@ static inline tnr_op *tnr_op_of(tnr_future *future) {
   return (tnr_op *)((char *)future - offsetof(tnr_op, future));
 }
 
+/* Whose part it is if that has only one; without a look at the part, which may be far away. Only to
+ * be prefetched. */
+static inline const tnr_op *tnr_op_around(const tnr_op_part *part) {
+  return (const tnr_op *)((const char *)part - offsetof(tnr_op, part));
+}
+
 /* What has just been written on another CPU, or long ago, and will be needed soon. */
 static inline void tnr_op_prefetch(const tnr_op *op) {
   tnr_prefetch(&op->future);
