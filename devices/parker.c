@@ -1,9 +1,7 @@
-#define _GNU_SOURCE /* sched_getaffinity */
 #include "parker.h"
 
 #include <errno.h>
 #include <linux/futex.h>
-#include <sched.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
@@ -24,13 +22,6 @@ bool tnr_parker_wake(tnr_parker *parker) {
     return false;
   syscall(SYS_futex, &parker->parked, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
   return true;
-}
-
-int tnr_parker_looks(void) {
-  enum { LOOKS = 6 };
-  cpu_set_t cpus;
-  bool one = sched_getaffinity(0, sizeof cpus, &cpus) == 0 && CPU_COUNT(&cpus) == 1;
-  return one ? 1 : LOOKS;
 }
 
 int64_t tnr_now_ns(void) {

@@ -41,10 +41,6 @@ bool tnr_parker_sleep(tnr_parker *parker, int64_t timeout_ns);
 /* Wakes the sleeper if it is prepared, and tells whether it was. Any thread. */
 bool tnr_parker_wake(tnr_parker *parker);
 
-/* How often to look for work before giving way to other threads, and then again: once where the
- * process has one CPU, since what is looked for can only come from them. */
-int tnr_parker_looks(void);
-
 int64_t tnr_now_ns(void); /* CLOCK_MONOTONIC */
 
 #endif

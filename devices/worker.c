@@ -1,6 +1,5 @@
 #include "worker.h"
 
-#include <sched.h>
 #include <sys/prctl.h>
 
 enum { FLUSH_EVERY = 64 };
@@ -67,7 +66,8 @@ void *tnr_worker_peek(tnr_worker *worker) {
   return tnr_ring_peek(queue, 0);
 }
 
-static uint32_t count_waiting(tnr_worker *worker) {
+static uint32_t count_waiting(void *user) {
+  tnr_worker *worker = user;
   uint32_t waiting = 0;
   for (int level = 0; level < TNR_LEVELS; level++)
     waiting += tnr_ring_look(&worker->queues[level]);
@@ -93,24 +93,8 @@ bool tnr_worker_round(tnr_worker *worker, uint32_t limit) {
   return ran > 0;
 }
 
-/* Looks for work for a while, giving way to other threads. */
-static bool find_work_soon(tnr_worker *worker) {
-  if (worker->spin_ns <= 0)
-    return false;
-  int64_t end = tnr_now_ns() + worker->spin_ns;
-  do {
-    for (int i = 0; i < worker->looks; i++) {
-      if (tnr_worker_has_work(worker))
-        return true;
-      tnr_cpu_relax();
-    }
-    sched_yield();
-  } while (tnr_now_ns() < end);
-  return false;
-}
-
 static void rest(tnr_worker *worker) {
-  if (find_work_soon(worker))
+  if (tnr_lookout_find(&worker->lookout, count_waiting, worker))
     return;
   tnr_parker_prepare(&worker->parker);
   /* acquire: pairs with the release in tnr_worker_stop */
@@ -143,8 +127,7 @@ void tnr_worker_init(tnr_worker *worker, const tnr_worker_duty *duty, tnr_thread
   worker->duty = *duty;
   worker->name = name;
   worker->slot = slot;
-  worker->spin_ns = spin_ns;
-  worker->looks = tnr_parker_looks();
+  tnr_lookout_init(&worker->lookout, spin_ns);
 }
 
 void tnr_worker_awake(tnr_worker *worker) {

@@ -7,6 +7,7 @@
 
 #include <tenor/status.h>
 
+#include "lookout.h"
 #include "parker.h"
 #include "pool.h"
 #include "ring.h"
@@ -38,8 +39,7 @@ typedef struct tnr_worker_duty {
 struct tnr_worker {
   tnr_worker_duty duty; /* immutable after create */
   const char *name;     /* immutable after create: the thread's, for debuggers and profilers */
-  int64_t spin_ns;      /* immutable after create */
-  int looks;            /* immutable after create: tnr_parker_looks */
+  tnr_lookout lookout;  /* worker only */
   tnr_thread_slot slot; /* immutable after create */
   pthread_t thread;     /* immutable after create; unused where there is none */
   int64_t asleep_until; /* worker only: ns of a virtual clock; 0: awake */

@@ -1,7 +1,6 @@
 #include "dispatcher.h"
 
 #include <errno.h>
-#include <sched.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/prctl.h>
@@ -178,28 +177,18 @@ void tnr_dispatcher_settle(tnr_runtime *runtime) {
   tnr_lane_settle_epochs(&runtime->nowhere);
 }
 
-static bool has_signals(tnr_runtime *runtime) {
+static uint32_t count_signals(tnr_runtime *runtime) {
+  uint32_t count = 0;
   for (int i = 0; i < runtime->machine.count; i++)
-    if (tnr_ring_look(&runtime->machine.devices[i]->worker.done) > 0)
-      return true;
-  return false;
+    count += tnr_ring_look(&runtime->machine.devices[i]->worker.done);
+  return count;
 }
 
-/* Looks for work for a while, giving way to other threads. */
-static bool find_work_soon(tnr_runtime *runtime) {
-  if (runtime->spin_ns <= 0)
-    return false;
-  int64_t end = tnr_now_ns() + runtime->spin_ns;
-  do {
-    for (int i = 0; i < runtime->looks; i++) {
-      if (has_signals(runtime) || tnr_mailbox_has_letters(&runtime->mail) ||
-          tnr_inbox_is_ripe(&runtime->inbox))
-        return true;
-      tnr_cpu_relax();
-    }
-    sched_yield();
-  } while (tnr_now_ns() < end);
-  return false;
+/* What is worth a turn. */
+static uint32_t count_waiting(void *user) {
+  tnr_runtime *runtime = user;
+  return count_signals(runtime) + tnr_mailbox_has_letters(&runtime->mail) +
+         (uint32_t)tnr_inbox_ripe(&runtime->inbox);
 }
 
 static bool any_part(const tnr_op_part *part) {
@@ -231,16 +220,16 @@ bool tnr_dispatcher_is_over(tnr_runtime *runtime) {
 
 /* Sleeps in the event base until there is something to do. */
 void tnr_dispatcher_rest(tnr_runtime *runtime) {
-  if (runtime->sweep || tnr_dispatcher_has_events(runtime) || has_signals(runtime))
+  if (runtime->sweep || tnr_dispatcher_has_events(runtime) || count_signals(runtime) > 0)
     return;
   uint64_t since = tnr_record_now(runtime);
-  if (find_work_soon(runtime)) {
+  if (tnr_lookout_find(&runtime->lookout, count_waiting, runtime)) {
     tnr_record_rest(runtime, TNR_TRACE_LOOKED, since);
     return;
   }
   tnr_parker_prepare(&runtime->sleep);
   if (!tnr_dispatcher_is_over(runtime) && tnr_inbox_sleep(&runtime->inbox)) {
-    if (!has_signals(runtime) && !tnr_dispatcher_has_events(runtime) &&
+    if (count_signals(runtime) == 0 && !tnr_dispatcher_has_events(runtime) &&
         !tnr_mailbox_has_letters(&runtime->mail))
       (void)event_base_loop(runtime->base, EVLOOP_ONCE);
     tnr_inbox_awake(&runtime->inbox);

@@ -70,10 +70,11 @@ static void take_over(tnr_inbox *inbox) {
   inbox->taken_when = tnr_now_ns();
 }
 
-bool tnr_inbox_is_ripe(const tnr_inbox *inbox) {
+size_t tnr_inbox_ripe(const tnr_inbox *inbox) {
   size_t waiting = atomic_load_explicit(&inbox->hint, memory_order_relaxed);
-  return waiting >= TNR_INBOX_BATCH ||
-         (waiting > 0 && (inbox->eager || tnr_now_ns() - inbox->taken_when >= BATCH_NS));
+  bool early = waiting > 0 && waiting < TNR_INBOX_BATCH && !inbox->eager &&
+               tnr_now_ns() - inbox->taken_when < BATCH_NS;
+  return early ? 0 : waiting;
 }
 
 static void drop_large(tnr_inbox *inbox) {
@@ -87,7 +88,7 @@ static void drop_large(tnr_inbox *inbox) {
 uintptr_t tnr_inbox_next(tnr_inbox *inbox) {
   if (inbox->taken_at == inbox->taken_count) {
     drop_large(inbox);
-    if (tnr_inbox_is_ripe(inbox))
+    if (tnr_inbox_ripe(inbox) > 0)
       take_over(inbox);
   }
   return inbox->taken_at < inbox->taken_count ? inbox->taken[inbox->taken_at++] : 0;

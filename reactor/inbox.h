@@ -61,10 +61,11 @@ uintptr_t tnr_inbox_ahead(const tnr_inbox *inbox, size_t ahead);
 /* Dispatcher: nothing is in it at this moment. */
 bool tnr_inbox_is_empty(tnr_inbox *inbox);
 
-/* Dispatcher: is it time to look into it? A look without the lock: may be wrong for a moment. While
- * items come in a stream they are taken in batches: what a submitting thread has just written is
- * still in its cache, and it is about to touch it again. */
-bool tnr_inbox_is_ripe(const tnr_inbox *inbox);
+/* Dispatcher: how many items are worth a look into it, about; 0 when it is not time for one.
+ * Without the lock: may be wrong for a moment. While items come in a stream they are taken in
+ * batches: what a submitting thread has just written is still in its cache, and it is about to
+ * touch it again. */
+size_t tnr_inbox_ripe(const tnr_inbox *inbox);
 
 /* Dispatcher: nothing is in it, and who puts something in from now on is told to wake. False when
  * something is. */

@@ -2,7 +2,6 @@
 #include "op.h"
 
 #include <assert.h>
-#include <sched.h>
 #include <stdlib.h>
 #include <time.h>
 
@@ -21,11 +20,15 @@ static bool is_running(tnr_op *op) {
   return atomic_load_explicit(&op->parts_running, memory_order_acquire) > 0;
 }
 
+static uint32_t has_ended(void *op) {
+  return !is_running(op);
+}
+
 /* The other worker is on another CPU, if it took less time than that the last times: else it needs
  * this one. */
 static bool look_for_end(tnr_lane *lane, tnr_op *op) {
   enum { LOOKS_MIN = 16, LOOKS_MAX = 256 };
-  uint32_t looks = lane->device->worker.looks == 1 ? 1 : LOOKS_MIN + lane->patience;
+  uint32_t looks = lane->device->worker.lookout.looks == 1 ? 1 : LOOKS_MIN + lane->patience;
   for (uint32_t i = 0; i < looks && is_running(op); i++)
     tnr_cpu_relax();
   bool ended = !is_running(op);
@@ -44,14 +47,17 @@ static void wait_for_op(tnr_lane *lane, tnr_op *op) {
   tnr_worker *worker = &lane->device->worker;
   if (look_for_end(lane, op))
     return;
-  int64_t begin = tnr_now_ns(), now = begin;
-  for (; is_running(op); now = tnr_now_ns()) {
-    if (now - begin >= HOLD * worker->spin_ns)
+  tnr_lookout *lookout = &worker->lookout;
+  int64_t now = tnr_now_ns(), begin = now;
+  while (is_running(op)) {
+    if (now - begin >= HOLD * lookout->spin_ns)
       tnr_worker_flush(worker);
-    if (now - begin < PATIENCE * worker->spin_ns)
-      sched_yield();
-    else
+    if (now - begin < PATIENCE * lookout->spin_ns && tnr_lookout_may_look(lookout, now)) {
+      now = tnr_lookout_give_way(lookout, now, has_ended, op);
+    } else {
       nanosleep(&nap, NULL);
+      now = tnr_now_ns();
+    }
   }
 }
 

@@ -120,7 +120,7 @@ static tnr_status start_workers(tnr_runtime *runtime, tnr_fault *fault) {
   for (int i = 0; i < runtime->machine.count; i++) {
     tnr_thread_slot slot = {runtime, i + 1};
     tnr_device *device = runtime->machine.devices[i];
-    tnr_worker_init(&device->worker, &duty, slot, device->name, runtime->spin_ns);
+    tnr_worker_init(&device->worker, &duty, slot, device->name, runtime->lookout.spin_ns);
     if (runtime->mode != TNR_THREADS || tnr_worker_start(&device->worker) == TNR_OK)
       continue;
     stop_workers(runtime, i);
@@ -141,8 +141,9 @@ static void end_dispatcher(tnr_runtime *runtime) {
 
 static tnr_status start(tnr_runtime *runtime, const tnr_settings *set, tnr_fault *fault) {
   runtime->mode = set->mode;
-  runtime->spin_ns = set->mode == TNR_THREADS ? set->spin_ns : -1;
-  runtime->looks = tnr_parker_looks();
+  int64_t spin_ns = set->mode == TNR_THREADS ? set->spin_ns : -1;
+  tnr_lookout_init(&runtime->lookout, spin_ns);
+  tnr_lookout_init(&runtime->waiters, spin_ns);
   runtime->worker_waits = set->worker_waits;
   runtime->serves_viewers = set->live;
   runtime->op_timeout_ns = set->op_timeout_ns;

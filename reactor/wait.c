@@ -104,20 +104,26 @@ static void end_wait(tnr_letter *letter) {
   tnr_wait_end(by->user);
 }
 
-/* Looks for a while before it sleeps: results are often about to come. */
+typedef struct awaited_moment {
+  tnr_future *future;
+  tnr_moment moment;
+} awaited_moment;
+
+static bool has_passed(const void *what) {
+  const awaited_moment *awaited = what;
+  return passed(awaited->future, awaited->moment);
+}
+
+static uint32_t has_come(void *awaited) {
+  return has_passed(awaited);
+}
+
+/* Results are often about to come. */
 static bool passes_soon(tnr_future *future, tnr_moment moment, int64_t deadline) {
-  int64_t now = tnr_now_ns(), end = now + future->runtime->spin_ns;
-  if (end > deadline)
-    end = deadline;
-  for (; now < end; now = tnr_now_ns()) {
-    for (int i = 0; i < future->runtime->looks; i++) {
-      if (passed(future, moment))
-        return true;
-      tnr_cpu_relax();
-    }
-    sched_yield();
-  }
-  return passed(future, moment);
+  awaited_moment awaited = {future, moment};
+  if (passed(future, moment))
+    return true;
+  return tnr_now_ns() < deadline && tnr_lookout_find(&future->runtime->waiters, has_come, &awaited);
 }
 
 static tnr_status sleep_until(tnr_future *future, tnr_moment moment, int64_t deadline) {
@@ -151,16 +157,6 @@ static tnr_status refuse(tnr_future *future, tnr_moment moment) {
              passed);
   }
   return tnr_wait_refused(future->runtime, what);
-}
-
-typedef struct awaited_moment {
-  tnr_future *future;
-  tnr_moment moment;
-} awaited_moment;
-
-static bool has_passed(const void *what) {
-  const awaited_moment *awaited = what;
-  return passed(awaited->future, awaited->moment);
 }
 
 /* Without threads: this one works until the moment has come. */

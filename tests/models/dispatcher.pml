@@ -63,7 +63,7 @@ active proctype dispatcher() {
      atomic { handled = handled + signals; signals = 0 }
      if
      :: atomic { handled = handled + inbox; inbox = 0 }
-     :: skip /* too early for a batch: tnr_inbox_is_ripe */
+     :: skip /* too early for a batch: tnr_inbox_ripe */
      fi;
      rest()
   od
