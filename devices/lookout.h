@@ -29,6 +29,12 @@ bool tnr_lookout_may_look(const tnr_lookout *lookout, int64_t now);
 int64_t tnr_lookout_give_way(tnr_lookout *lookout, int64_t now, tnr_lookout_count *count,
                              void *user);
 
+/* Whether who uses it would look now, on another CPU than the caller's: then it may be woken before
+ * there is something. Any thread. */
+static inline bool tnr_lookout_looks_beside(const tnr_lookout *lookout, int64_t now) {
+  return lookout->spin_ns > 0 && lookout->looks > 1 && tnr_lookout_may_look(lookout, now);
+}
+
 /* The rule: `came` items waited when the CPU was back, at `now`, after `away_ns`. */
 void tnr_lookout_was_away(tnr_lookout *lookout, int64_t now, int64_t away_ns, uint32_t came);
 

@@ -47,7 +47,7 @@ struct tnr_worker {
   tnr_ring queues[TNR_LEVELS];      /* dispatcher → worker */
   uint32_t passed_over[TNR_LEVELS]; /* worker only: items of higher levels since its last one */
   tnr_ring done;                    /* worker → dispatcher */
-  _Alignas(64) tnr_parker parker;   /* the worker sleeps, the dispatcher wakes */
+  _Alignas(64) tnr_parker parker;   /* the worker sleeps, anybody wakes */
   atomic_bool stop;                 /* atomic */
 };
 

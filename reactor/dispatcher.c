@@ -74,13 +74,29 @@ bool tnr_dispatcher_takes(const tnr_runtime *runtime) {
          may_submit_late(runtime);
 }
 
+/* Where it will run as soon as the dispatcher is awake; NULL where that is not known. */
+static tnr_lane *next_stop(const tnr_op *op) {
+  for (uint32_t i = 0; i < op->in_count; i++)
+    if (!tnr_op_input_is_tensor(&op->in[i]) &&
+        tnr_future_get_state(tnr_future_source((tnr_future *)op->in[i].handle)) ==
+            TNR_FUTURE_PENDING)
+      return NULL;
+  const tnr_mesh *mesh = tnr_op_known_mesh(op);
+  return mesh ? tnr_lane_of(tnr_mesh_first(mesh)) : NULL;
+}
+
 tnr_status tnr_dispatcher_put_op(tnr_runtime *runtime, tnr_op *op) {
+  /* before it is put, since it is the dispatcher's then */
+  tnr_lane *lane = tnr_inbox_is_asleep(&runtime->inbox) ? next_stop(op) : NULL;
   tnr_inbox_result result = tnr_inbox_put_op(&runtime->inbox, op, false);
   if (result == TNR_INBOX_TAKEN)
     return TNR_OK;
   if (result == TNR_INBOX_CLOSED && may_submit_late(runtime))
     result = tnr_inbox_put_op(&runtime->inbox, op, true);
-  return put_result(runtime, result);
+  tnr_status status = put_result(runtime, result);
+  if (lane && result == TNR_INBOX_TAKEN_WAKE)
+    tnr_lane_expect(lane);
+  return status;
 }
 
 tnr_status tnr_dispatcher_put_message(tnr_runtime *runtime, tnr_message *message) {

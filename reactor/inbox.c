@@ -26,6 +26,12 @@ static bool grow(tnr_inbox *inbox) {
   return true;
 }
 
+/* With the lock held. */
+static void set_asleep(tnr_inbox *inbox, bool asleep) {
+  /* relaxed: the lock orders it, but for the hint */
+  atomic_store_explicit(&inbox->asleep, asleep, memory_order_relaxed);
+}
+
 static tnr_inbox_result put(tnr_inbox *inbox, uintptr_t item, bool even_closed) {
   tnr_inbox_result result = TNR_INBOX_TAKEN;
   tnr_spin_lock(&inbox->lock);
@@ -37,8 +43,8 @@ static tnr_inbox_result put(tnr_inbox *inbox, uintptr_t item, bool even_closed) 
     inbox->items[inbox->count++] = item;
     if (inbox->count == 1 || inbox->count % TNR_INBOX_BATCH == 0)
       atomic_store_explicit(&inbox->hint, inbox->count, memory_order_relaxed);
-    if (inbox->asleep) {
-      inbox->asleep = false;
+    if (tnr_inbox_is_asleep(inbox)) {
+      set_asleep(inbox, false);
       result = TNR_INBOX_TAKEN_WAKE;
     }
   }
@@ -113,14 +119,14 @@ bool tnr_inbox_sleep(tnr_inbox *inbox) {
     return false;
   tnr_spin_lock(&inbox->lock);
   bool empty = inbox->count == 0;
-  inbox->asleep = empty;
+  set_asleep(inbox, empty);
   tnr_spin_unlock(&inbox->lock);
   return empty;
 }
 
 void tnr_inbox_awake(tnr_inbox *inbox) {
   tnr_spin_lock(&inbox->lock);
-  inbox->asleep = false;
+  set_asleep(inbox, false);
   tnr_spin_unlock(&inbox->lock);
 }
 

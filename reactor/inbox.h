@@ -22,9 +22,10 @@ enum { TNR_INBOX_BATCH = 64 };
  * on memory of its own. */
 typedef struct tnr_inbox {
   _Alignas(64) tnr_spin lock;
-  bool closed;      /* guarded by lock */
-  bool asleep;      /* guarded by lock: the dispatcher wants an eventfd write for the next item */
-  uintptr_t *items; /* guarded by lock: ops, and messages with their lowest bit set */
+  bool closed; /* guarded by lock */
+  atomic_bool
+      asleep; /* written under lock: the dispatcher wants an eventfd write for the next item */
+  uintptr_t *items;       /* guarded by lock: ops, and messages with their lowest bit set */
   size_t count, capacity; /* guarded by lock */
 
   /* On a cache line of its own, since the dispatcher looks often: atomic, relaxed: count as it was
@@ -66,6 +67,12 @@ bool tnr_inbox_is_empty(tnr_inbox *inbox);
  * batches: what a submitting thread has just written is still in its cache, and it is about to
  * touch it again. */
 size_t tnr_inbox_ripe(const tnr_inbox *inbox);
+
+/* Any thread: the dispatcher waits for an item. A hint. */
+static inline bool tnr_inbox_is_asleep(const tnr_inbox *inbox) {
+  /* relaxed: only what is found under the lock counts */
+  return atomic_load_explicit(&inbox->asleep, memory_order_relaxed);
+}
 
 /* Dispatcher: nothing is in it, and who puts something in from now on is told to wake. False when
  * something is. */

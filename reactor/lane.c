@@ -12,13 +12,23 @@ static tnr_ring *ring_of(const tnr_lane *lane, int level) {
   return &lane->device->worker.queues[level];
 }
 
+static void wake(tnr_lane *lane) {
+  if (!tnr_parker_wake(&lane->device->worker.parker))
+    return;
+  /* relaxed: a counter */
+  atomic_fetch_add_explicit(&lane->wakes, 1, memory_order_relaxed);
+  tnr_record_wake(lane->device->machine->runtime, lane->device);
+}
+
+void tnr_lane_expect(tnr_lane *lane) {
+  if (tnr_lookout_looks_beside(&lane->device->worker.lookout, tnr_now_ns()))
+    wake(lane);
+}
+
 static void publish(tnr_lane *lane, tnr_level level) {
   lane->queues[level].unpublished = 0;
   tnr_ring_publish(ring_of(lane, (int)level));
-  if (!tnr_parker_wake(&lane->device->worker.parker))
-    return;
-  tnr_count(&lane->wakes);
-  tnr_record_wake(lane->device->machine->runtime, lane->device);
+  wake(lane);
 }
 
 static void hand_over(tnr_lane *lane, tnr_level level, tnr_op_part *part) {

@@ -29,7 +29,7 @@ typedef struct tnr_lane {
   tnr_epoch first_epoch;
   _Atomic uint64_t launched; /* atomic, relaxed: read by whoever asks; parts that came here */
   _Atomic uint64_t left;     /* likewise: of these, without having been in the worker's hands */
-  _Atomic uint64_t wakes;    /* likewise: of the worker */
+  _Atomic uint64_t wakes;    /* atomic, relaxed: of the worker, counted by whoever wakes it */
   _Alignas(64) tnr_device *device; /* immutable after create */
   tnr_plan_cache plans;            /* worker only */
   uint32_t patience; /* worker only: further looks for the end of another device's op before its
@@ -51,6 +51,10 @@ static inline bool tnr_lane_has_unpublished(const tnr_lane *lane) {
 
 /* Shows the worker what was pushed, and wakes it if it sleeps. */
 void tnr_lane_publish(tnr_lane *lane);
+
+/* Any thread: a part is about to come, once the dispatcher is awake. A worker that sleeps is woken
+ * now, so that both get up at the same time, if it would look for work. */
+void tnr_lane_expect(tnr_lane *lane);
 
 /* Takes off the queues what the worker has not got yet and `leaves` says true for: the first of a
  * list. */

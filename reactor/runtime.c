@@ -143,7 +143,7 @@ static tnr_status start(tnr_runtime *runtime, const tnr_settings *set, tnr_fault
   runtime->mode = set->mode;
   int64_t spin_ns = set->mode == TNR_THREADS ? set->spin_ns : -1;
   tnr_lookout_init(&runtime->lookout, spin_ns);
-  tnr_lookout_init(&runtime->waiters, spin_ns);
+  tnr_lookout_init(&runtime->waiters, 2 * spin_ns); /* what an op from idle takes */
   runtime->worker_waits = set->worker_waits;
   runtime->serves_viewers = set->live;
   runtime->op_timeout_ns = set->op_timeout_ns;

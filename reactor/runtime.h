@@ -36,7 +36,7 @@ struct tnr_runtime {
   /* Read by everybody, hardly ever written. */
   _Alignas(64) tnr_lane *lanes; /* [machine.count]; see there */
   tnr_lookout lookout;          /* the dispatcher's */
-  tnr_lookout waiters;          /* of all threads that wait for results */
+  tnr_lookout waiters;          /* of all threads that wait for results; they look twice as long */
   tnr_mode mode;                /* immutable after create */
   bool worker_waits;            /* immutable after create */
   bool serves_viewers;          /* immutable after create: see live.h */

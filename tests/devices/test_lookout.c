@@ -130,6 +130,18 @@ static void who_gets_its_cpu_back_soon_is_soon_as_before(void **state) {
   assert_int_equal(blind_after(&lookout, 12000 * MS), 1);
 }
 
+static void it_is_known_who_would_look_on_another_cpu(void **state) {
+  (void)state;
+  tnr_lookout lookout = lookout_of(MS), never = lookout_of(-1), alone = lookout_of(MS);
+  lookout.looks = never.looks = 6;
+  alone.looks = 1; /* there is one CPU */
+  assert_true(tnr_lookout_looks_beside(&lookout, 0));
+  assert_false(tnr_lookout_looks_beside(&never, 0));
+  assert_false(tnr_lookout_looks_beside(&alone, 0));
+  tnr_lookout_was_away(&lookout, 100 * MS, 3 * MS, 0);
+  assert_false(tnr_lookout_looks_beside(&lookout, 101 * MS));
+}
+
 /* As a program under a debugger is. */
 static void who_was_stopped_for_an_hour_looks_again_within_seconds(void **state) {
   (void)state;
@@ -194,6 +206,7 @@ int main(void) {
       cmocka_unit_test(time_in_which_a_batch_came_was_not_lost),
       cmocka_unit_test(the_more_often_it_happens_the_longer_nobody_looks),
       cmocka_unit_test(who_gets_its_cpu_back_soon_is_soon_as_before),
+      cmocka_unit_test(it_is_known_who_would_look_on_another_cpu),
       cmocka_unit_test(who_was_stopped_for_an_hour_looks_again_within_seconds),
       cmocka_unit_test(beside_a_busy_thread_nobody_goes_on_looking),
   };

@@ -2,6 +2,7 @@
  */
 #include "recording.h"
 
+#include "reactor/runtime.h"
 #include "reactor/ticker.h"
 
 /* When it was executed, from its RUN or its BEGIN and END. */
@@ -301,6 +302,15 @@ static void callbacks_and_waits_take_the_time_they_take(void **state) {
   recorded_finish(&r);
 }
 
+/* Of the first device's worker, by a thread of that kind. */
+static size_t worker_wakes(const recorded *r, uint32_t by) {
+  size_t count = 0;
+  for (size_t i = 0; i < r->count; i++)
+    count +=
+        r->events[i].type == TNR_TRACE_WAKE && r->events[i].what == 0 && r->events[i].kind == by;
+  return count;
+}
+
 static void who_rests_is_woken(void **state) {
   recording_needs_threads(*state);
   enum { TIMES = 5 };
@@ -310,16 +320,56 @@ static void who_rests_is_woken(void **state) {
     assert_ok(tnr_wait(rig_plus_one(x), TNR_COMPLETE, INT64_MAX));
   }
   recorded r = recording_stop(*state);
-  size_t slept = 0, woken = 0, worker_woken = 0;
+  size_t slept = 0, woken = 0;
   for (size_t i = 0; i < r.count; i++) {
     slept += r.events[i].type == TNR_TRACE_REST && r.events[i].what == TNR_TRACE_SLEPT;
     woken += r.events[i].type == TNR_TRACE_WAKE && r.events[i].what == TNR_TRACE_NO_DEVICE;
-    worker_woken += r.events[i].type == TNR_TRACE_WAKE && r.events[i].what == 0 &&
-                    r.events[i].kind == TNR_TRACE_DISPATCHER;
   }
   assert_true(slept >= TIMES - 1); /* the first time it may have slept before this began */
   assert_true(woken >= TIMES - 1);
-  assert_true(worker_woken >= TIMES - 1);
+  assert_true(worker_wakes(&r, TNR_TRACE_DISPATCHER) + worker_wakes(&r, TNR_TRACE_APPLICATION) >=
+              TIMES - 1);
+  recorded_finish(&r);
+}
+
+/* Until the dispatcher and the device's worker sleep. */
+static void await_rest(tnr_runtime *runtime, tnr_device *device) {
+  int64_t end = tnr_now_ns() + 20000000000;
+  while (!tnr_inbox_is_asleep(&runtime->inbox) || !atomic_load(&device->worker.parker.parked)) {
+    assert_true(tnr_now_ns() < end);
+    rig_sleep_ms(1);
+  }
+}
+
+/* Both get up at the same time. */
+static void who_submits_wakes_the_worker_as_well(void **state) {
+  recording_needs_threads(*state);
+  tnr_device *device = rig_cpu(*state, 0);
+  tnr_future *x = tnr_to_async(rig_tensor(device, 1));
+  int64_t end = tnr_now_ns() + 20000000000;
+  for (int looked = 0; looked < 5 && tnr_now_ns() < end;) {
+    await_rest(*state, device);
+    if (device->worker.lookout.looks == 1)
+      end = 0; /* one CPU: not there */
+    looked += tnr_lookout_looks_beside(&device->worker.lookout, tnr_now_ns());
+    assert_ok(tnr_wait(rig_plus_one(x), TNR_COMPLETE, INT64_MAX));
+  }
+  recorded r = recording_stop(*state);
+  assert_int_equal(worker_wakes(&r, TNR_TRACE_APPLICATION) > 0, end > 0);
+  recorded_finish(&r);
+}
+
+static void no_worker_is_woken_for_what_cannot_run_yet(void **state) {
+  recording_needs_threads(*state);
+  tnr_device *device = rig_cpu(*state, 0);
+  tnr_promise *promise = tnr_promise_create(*state, .device = device);
+  await_rest(*state, device);
+  tnr_future *f = rig_plus_one(tnr_promise_future(promise));
+  await_rest(*state, device);
+  assert_ok(tnr_promise_fulfil(promise, rig_tensor(device, 1)));
+  assert_number(f, 2);
+  recorded r = recording_stop(*state);
+  assert_int_equal(worker_wakes(&r, TNR_TRACE_APPLICATION), 0);
   recorded_finish(&r);
 }
 
@@ -404,6 +454,8 @@ int main(void) {
       recording_test(what_was_cancelled_or_late_says_so),
       recording_test(callbacks_and_waits_take_the_time_they_take),
       recording_test(who_rests_is_woken),
+      recording_test(who_submits_wakes_the_worker_as_well),
+      recording_test(no_worker_is_woken_for_what_cannot_run_yet),
       recording_test(counters_are_looked_at),
       recording_test(threads_have_tapes_and_numbers_of_their_own),
       recording_test(what_was_submitted_before_has_no_number),
