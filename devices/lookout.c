@@ -64,8 +64,11 @@ int64_t tnr_lookout_give_way(tnr_lookout *lookout, int64_t now, tnr_lookout_coun
   return back;
 }
 
-bool tnr_lookout_find(tnr_lookout *lookout, tnr_lookout_count *count, void *user) {
+bool tnr_lookout_find(tnr_lookout *lookout, int64_t deadline, tnr_lookout_count *count,
+                      void *user) {
   int64_t now = tnr_now_ns(), end = now + lookout->spin_ns;
+  if (end > deadline)
+    end = deadline;
   while (now < end && tnr_lookout_may_look(lookout, now)) {
     for (int i = 0; i < lookout->looks; i++) {
       if (count(user) > 0)

@@ -19,9 +19,10 @@ typedef uint32_t tnr_lookout_count(void *user);
 
 void tnr_lookout_init(tnr_lookout *lookout, int64_t spin_ns);
 
-/* Looks until something waits: true; or until it is time to sleep: false. Looks at least once. Any
- * number of threads may share a lookout. */
-bool tnr_lookout_find(tnr_lookout *lookout, tnr_lookout_count *count, void *user);
+/* Looks until something waits: true; or until it is time to sleep, at the latest at `deadline` (of
+ * tnr_now_ns; INT64_MAX: none): false. Looks at least once. Any number of threads may share a
+ * lookout. */
+bool tnr_lookout_find(tnr_lookout *lookout, int64_t deadline, tnr_lookout_count *count, void *user);
 
 /* For who looks in a way of its own. Whether it may, `now`; and one time of giving way that begins
  * then: returns when it was over. */

@@ -94,7 +94,7 @@ bool tnr_worker_round(tnr_worker *worker, uint32_t limit) {
 }
 
 static void rest(tnr_worker *worker) {
-  if (tnr_lookout_find(&worker->lookout, count_waiting, worker))
+  if (tnr_lookout_find(&worker->lookout, INT64_MAX, count_waiting, worker))
     return;
   tnr_parker_prepare(&worker->parker);
   /* acquire: pairs with the release in tnr_worker_stop */

@@ -39,7 +39,7 @@ typedef struct tnr_worker_duty {
 struct tnr_worker {
   tnr_worker_duty duty; /* immutable after create */
   const char *name;     /* immutable after create: the thread's, for debuggers and profilers */
-  tnr_lookout lookout;  /* worker only */
+  tnr_lookout lookout;  /* the worker's; see there */
   tnr_thread_slot slot; /* immutable after create */
   pthread_t thread;     /* immutable after create; unused where there is none */
   int64_t asleep_until; /* worker only: ns of a virtual clock; 0: awake */

@@ -239,7 +239,7 @@ void tnr_dispatcher_rest(tnr_runtime *runtime) {
   if (runtime->sweep || tnr_dispatcher_has_events(runtime) || count_signals(runtime) > 0)
     return;
   uint64_t since = tnr_record_now(runtime);
-  if (tnr_lookout_find(&runtime->lookout, count_waiting, runtime)) {
+  if (tnr_lookout_find(&runtime->lookout, INT64_MAX, count_waiting, runtime)) {
     tnr_record_rest(runtime, TNR_TRACE_LOOKED, since);
     return;
   }

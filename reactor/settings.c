@@ -6,7 +6,7 @@
 #include "error.h"
 
 enum { PROGRAM_CACHE_DEFAULT = 1024, DEVICES_MAX = 1024 };
-static const int64_t SPIN_NS_DEFAULT = 12000;
+static const int64_t SPIN_NS_DEFAULT = 12000, SPIN_NS_MAX = 100000000; /* 0.1 s */
 
 static const tnr_device_config one_cpu = {.count = 1};
 
@@ -63,6 +63,15 @@ static tnr_status look_for_live(tnr_settings *out, tnr_fault *fault) {
   return TNR_OK;
 }
 
+/* Who looks for work does not look at timers, nor whether the runtime is to end. */
+static int64_t spin_ns_of(const tnr_runtime_options *options) {
+  if (options->spin_ns == 0)
+    return SPIN_NS_DEFAULT;
+  if (options->spin_ns < 0)
+    return -1;
+  return options->spin_ns < SPIN_NS_MAX ? options->spin_ns : SPIN_NS_MAX;
+}
+
 tnr_status tnr_settings_init(const tnr_runtime_options *options, tnr_settings *out,
                              tnr_fault *fault) {
   static const tnr_runtime_options defaults;
@@ -77,7 +86,7 @@ tnr_status tnr_settings_init(const tnr_runtime_options *options, tnr_settings *o
       .config_count = options->device_configs ? options->device_configs : 1,
       .threads_per_device = options->threads_per_device ? options->threads_per_device : 1,
       .program_cache = options->program_cache ? options->program_cache : PROGRAM_CACHE_DEFAULT,
-      .spin_ns = options->spin_ns ? options->spin_ns : SPIN_NS_DEFAULT,
+      .spin_ns = spin_ns_of(options),
       .op_timeout_ns = options->op_timeout_ns,
       .pin = options->pin,
       .worker_waits = options->worker_waits,

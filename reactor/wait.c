@@ -121,9 +121,8 @@ static uint32_t has_come(void *awaited) {
 /* Results are often about to come. */
 static bool passes_soon(tnr_future *future, tnr_moment moment, int64_t deadline) {
   awaited_moment awaited = {future, moment};
-  if (passed(future, moment))
-    return true;
-  return tnr_now_ns() < deadline && tnr_lookout_find(&future->runtime->waiters, has_come, &awaited);
+  return passed(future, moment) ||
+         tnr_lookout_find(&future->runtime->waiters, deadline, has_come, &awaited);
 }
 
 static tnr_status sleep_until(tnr_future *future, tnr_moment moment, int64_t deadline) {

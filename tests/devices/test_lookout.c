@@ -32,7 +32,7 @@ static void what_is_there_is_found_at_the_first_look(void **state) {
   (void)state;
   tnr_lookout lookout = lookout_of(MS);
   shelf full = {.from = 1};
-  assert_true(tnr_lookout_find(&lookout, count, &full));
+  assert_true(tnr_lookout_find(&lookout, INT64_MAX, count, &full));
   assert_int_equal(full.looks, 1);
 }
 
@@ -40,7 +40,7 @@ static void what_comes_while_it_gives_way_is_found(void **state) {
   (void)state;
   tnr_lookout lookout = lookout_of(10000 * MS);
   shelf filled = {.from = lookout.looks + 1};
-  assert_true(tnr_lookout_find(&lookout, count, &filled));
+  assert_true(tnr_lookout_find(&lookout, INT64_MAX, count, &filled));
 }
 
 static void looking_ends_when_its_time_is_over(void **state) {
@@ -48,9 +48,19 @@ static void looking_ends_when_its_time_is_over(void **state) {
   tnr_lookout lookout = lookout_of(2 * MS);
   shelf empty = {.from = INT32_MAX};
   int64_t begin = tnr_now_ns();
-  assert_false(tnr_lookout_find(&lookout, count, &empty));
+  assert_false(tnr_lookout_find(&lookout, INT64_MAX, count, &empty));
   assert_true(empty.looks > lookout.looks);
   assert_true(tnr_now_ns() - begin >= 2 * MS || !tnr_lookout_may_look(&lookout, tnr_now_ns()));
+}
+
+static void looking_ends_at_the_deadline(void **state) {
+  (void)state;
+  tnr_lookout lookout = lookout_of(20000 * MS);
+  shelf empty = {.from = INT32_MAX};
+  int64_t begin = tnr_now_ns();
+  assert_false(tnr_lookout_find(&lookout, begin + MS, count, &empty));
+  assert_true(tnr_now_ns() - begin < 10000 * MS);
+  assert_false(tnr_lookout_find(&lookout, begin, count, &empty));
 }
 
 static void without_time_there_is_one_look(void **state) {
@@ -58,8 +68,8 @@ static void without_time_there_is_one_look(void **state) {
   for (int64_t spin_ns = -1; spin_ns <= 0; spin_ns++) {
     tnr_lookout lookout = lookout_of(spin_ns);
     shelf full = {.from = 1}, filled = {.from = 2};
-    assert_true(tnr_lookout_find(&lookout, count, &full));
-    assert_false(tnr_lookout_find(&lookout, count, &filled));
+    assert_true(tnr_lookout_find(&lookout, INT64_MAX, count, &full));
+    assert_false(tnr_lookout_find(&lookout, INT64_MAX, count, &filled));
   }
 }
 
@@ -69,7 +79,7 @@ static void who_may_not_look_looks_once(void **state) {
   shelf filled = {.from = 2};
   for (int i = 0; i < 2; i++)
     tnr_lookout_was_away(&lookout, tnr_now_ns(), 3600000 * MS, 0);
-  assert_false(tnr_lookout_find(&lookout, count, &filled));
+  assert_false(tnr_lookout_find(&lookout, INT64_MAX, count, &filled));
 }
 
 /* ---- the rule ---- */
@@ -197,7 +207,7 @@ static void beside_a_busy_thread_nobody_goes_on_looking(void **state) {
   int64_t begin = tnr_now_ns();
   bool looks = true;
   while (looks && tnr_now_ns() - begin < 20000 * MS) {
-    assert_false(tnr_lookout_find(&lookout, count, &empty));
+    assert_false(tnr_lookout_find(&lookout, INT64_MAX, count, &empty));
     looks = tnr_lookout_may_look(&lookout, tnr_now_ns());
   }
   atomic_store(&stop, true);
@@ -211,6 +221,7 @@ int main(void) {
       cmocka_unit_test(what_is_there_is_found_at_the_first_look),
       cmocka_unit_test(what_comes_while_it_gives_way_is_found),
       cmocka_unit_test(looking_ends_when_its_time_is_over),
+      cmocka_unit_test(looking_ends_at_the_deadline),
       cmocka_unit_test(without_time_there_is_one_look),
       cmocka_unit_test(who_may_not_look_looks_once),
       cmocka_unit_test(who_was_away_for_long_twice_sleeps_for_a_while),

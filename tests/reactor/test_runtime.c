@@ -99,9 +99,9 @@ static void drivers_that_lack_something_are_refused(void **state) {
 
 static void every_way_to_idle_works(void **state) {
   (void)state;
-  const int64_t spins[] = {-1, 0, 1, 5 * MS};
+  const int64_t spins[] = {-1, 0, 1, 5 * MS, INT64_MIN, INT64_MAX};
   const tnr_device_config device = {.driver = tnr_cpu_driver(), .count = 2};
-  for (int i = 0; i < 4; i++) {
+  for (int i = 0; i < 6; i++) {
     tnr_runtime *runtime =
         create(&device, 1, (tnr_runtime_options){.spin_ns = spins[i], .pin = i % 2 == 1});
     assert_made(runtime);

@@ -61,7 +61,8 @@ typedef struct tnr_runtime_options {
 
   /* How long an idle dispatcher or worker looks for work, giving way to other threads, before it
    * sleeps, in ns; a thread that waits for a result looks twice as long. While others keep the CPU
-   * that is given to them it is less. Default 12,000; negative: sleeps at once. */
+   * that is given to them it is less. Deadlines, and the runtime's end, may come so much later.
+   * Default 12,000; at most 100,000,000, which more counts as; negative: sleeps at once. */
   int64_t spin_ns;
 
   /* An op whose input comes from another device waits for it on its own device's queue, in the
