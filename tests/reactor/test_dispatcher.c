@@ -279,13 +279,14 @@ static void wake_late(void *user, int index) {
   tnr_release(late->x);
 }
 
-/* The runtime ends while a thread that put something in is about to wake it. */
+/* The runtime ends while a thread that put something in is about to wake the dispatcher, and where
+ * these look for work the worker. */
 static void a_thread_that_wakes_too_late_writes_to_nobody_elses_file(void **state) {
   (void)state;
   for (int i = 0; i < 30; i++) {
     const tnr_device_config config = {.driver = tnr_null_driver(), .count = 1};
     late_waker late = {.runtime = tnr_runtime_create(&(tnr_runtime_options){
-                           .devices = &config, .device_configs = 1, .spin_ns = -1})};
+                           .devices = &config, .device_configs = 1, .spin_ns = i % 2 - 1})};
     assert_made(late.runtime);
     late.x = rig_tensor(tnr_runtime_device_at(late.runtime, 0), 1);
     rig_threads(2, wake_late, &late);
