@@ -7,14 +7,16 @@
 #include "spin.h"
 
 /* A thread that gives way to one that is busy gets its CPU back after a slice of the scheduler,
- * some ms; one that sleeps is put in front of it as soon as it is woken. So who was away for long
- * twice running (once may be chance: virtual machines stand still at times) does not look for as
- * long, and longer each time that it happens again, until trying costs next to nothing. Time in
- * which a batch came was not lost: waking for each item would have taken longer. */
+ * some ms; one that sleeps is put in front of it as soon as it is woken. So who is away for long,
+ * and again soon after (once may be chance: virtual machines stand still at times), does not look
+ * for as long, and longer each time that it happens again, until trying costs next to nothing. Time
+ * in which a batch came was not lost: waking for each item would have taken longer. */
 enum {
-  AWAY_NS = 100000, /* much longer than waking takes */
-  WAKE_NS = 25000,  /* what an item would have taken that is woken for */
-  TIMES_MAX = 64
+  AWAY_NS = 100000,     /* much longer than waking takes */
+  WAKE_NS = 25000,      /* what an item would have taken that is woken for */
+  LOSS = 16,            /* so many times not away for long make up for one that was: the scheduler
+                         * lets one in two or three return at once */
+  LOSSES_MAX = 7 * LOSS /* then for 64 times as long */
 };
 static const int64_t BLIND_NS_MAX = 10000000000; /* who was away for an hour had been stopped */
 
@@ -30,7 +32,7 @@ void tnr_lookout_init(tnr_lookout *lookout, int64_t spin_ns) {
   lookout->spin_ns = spin_ns;
   lookout->looks = looks_before_giving_way();
   atomic_init(&lookout->resumes_at, 0);
-  atomic_init(&lookout->times, 0);
+  atomic_init(&lookout->losses, 0);
 }
 
 bool tnr_lookout_may_look(const tnr_lookout *lookout, int64_t now) {
@@ -38,22 +40,25 @@ bool tnr_lookout_may_look(const tnr_lookout *lookout, int64_t now) {
   return now >= atomic_load_explicit(&lookout->resumes_at, memory_order_relaxed);
 }
 
-static int64_t blind_ns(int64_t away_ns, int times) {
-  return away_ns < BLIND_NS_MAX / TIMES_MAX ? away_ns * times : BLIND_NS_MAX;
+static int64_t blind_ns(int64_t away_ns, int losses) {
+  int64_t times = 1 << (losses - 1) / LOSS;
+  return away_ns < BLIND_NS_MAX / times ? away_ns * times : BLIND_NS_MAX;
 }
 
-static int more(int times) {
-  return times == 0 ? 1 : times < TIMES_MAX ? 2 * times : TIMES_MAX;
+static void was_long_away(tnr_lookout *lookout, int64_t now, int64_t away_ns, int losses) {
+  if (losses > 0)
+    atomic_store_explicit(&lookout->resumes_at, now + blind_ns(away_ns, losses),
+                          memory_order_relaxed);
+  losses = losses < LOSSES_MAX - LOSS ? losses + LOSS : LOSSES_MAX;
+  atomic_store_explicit(&lookout->losses, losses, memory_order_relaxed);
 }
 
 void tnr_lookout_was_away(tnr_lookout *lookout, int64_t now, int64_t away_ns, uint32_t came) {
-  bool lost = away_ns >= AWAY_NS + (int64_t)came * WAKE_NS;
-  int times = atomic_load_explicit(&lookout->times, memory_order_relaxed);
-  if (lost && times > 0)
-    atomic_store_explicit(&lookout->resumes_at, now + blind_ns(away_ns, times),
-                          memory_order_relaxed);
-  if (lost || times > 0)
-    atomic_store_explicit(&lookout->times, lost ? more(times) : times / 2, memory_order_relaxed);
+  int losses = atomic_load_explicit(&lookout->losses, memory_order_relaxed);
+  if (away_ns >= AWAY_NS + (int64_t)came * WAKE_NS)
+    was_long_away(lookout, now, away_ns, losses);
+  else if (losses > 0)
+    atomic_store_explicit(&lookout->losses, losses - 1, memory_order_relaxed);
 }
 
 int64_t tnr_lookout_give_way(tnr_lookout *lookout, int64_t now, tnr_lookout_count *count,

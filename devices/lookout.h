@@ -11,7 +11,7 @@ typedef struct tnr_lookout {
   int64_t spin_ns; /* immutable after init: how long to look; <= 0: only once */
   int looks;       /* immutable after init: how often before giving way, and then again */
   _Atomic int64_t resumes_at; /* atomic, relaxed: of tnr_now_ns; no looking before */
-  _Atomic int times;          /* atomic, relaxed: for how many times as long as it will be away */
+  _Atomic int losses;         /* atomic, relaxed: how often of late it was away for long */
 } tnr_lookout;
 
 /* How many items wait, about. */

@@ -101,13 +101,32 @@ static void who_was_away_for_long_twice_sleeps_for_a_while(void **state) {
   assert_true(tnr_lookout_may_look(&lookout, 103 * MS));
 }
 
-static void who_was_not_away_for_long_goes_on_looking(void **state) {
+static void come_back_soon(tnr_lookout *lookout, int times, int64_t now) {
+  for (int i = 0; i < times; i++)
+    tnr_lookout_was_away(lookout, now, MS / 20, 0);
+  assert_true(tnr_lookout_may_look(lookout, now));
+}
+
+/* As where a machine stands still now and then. */
+static void who_is_seldom_away_for_long_goes_on_looking(void **state) {
   (void)state;
   tnr_lookout lookout = wary_lookout();
-  tnr_lookout_was_away(&lookout, 100 * MS, MS / 20, 0);
-  assert_true(tnr_lookout_may_look(&lookout, 100 * MS));
-  tnr_lookout_was_away(&lookout, 110 * MS, 3 * MS, 0); /* once again only once running */
-  assert_true(tnr_lookout_may_look(&lookout, 110 * MS));
+  for (int64_t now = 100 * MS; now < 1000 * MS; now += 100 * MS) {
+    come_back_soon(&lookout, 16, now);
+    tnr_lookout_was_away(&lookout, now + MS, 3 * MS, 0);
+    assert_true(tnr_lookout_may_look(&lookout, now + MS));
+  }
+}
+
+/* As beside a busy thread, where the scheduler lets it return at once every other time. */
+static void who_is_away_for_long_every_other_time_sleeps_for_a_while(void **state) {
+  (void)state;
+  tnr_lookout lookout = wary_lookout();
+  for (int64_t now = 100 * MS; now < 1000 * MS; now += 100 * MS) {
+    come_back_soon(&lookout, 3, now);
+    tnr_lookout_was_away(&lookout, now + MS, MS / 2, 0);
+    assert_false(tnr_lookout_may_look(&lookout, now + MS));
+  }
 }
 
 /* Of what was submitted, or run, by those who had the CPU. */
@@ -143,11 +162,9 @@ static void who_gets_its_cpu_back_soon_is_soon_as_before(void **state) {
   tnr_lookout lookout = wary_lookout();
   for (int i = 0; i < 8; i++)
     (void)blind_after(&lookout, i * 1000 * MS);
-  for (int i = 0; i < 2; i++)
-    tnr_lookout_was_away(&lookout, 9000 * MS, MS / 1000, 0);
+  come_back_soon(&lookout, 32, 9000 * MS);
   assert_int_equal(blind_after(&lookout, 10000 * MS), 16);
-  for (int i = 0; i < 10; i++)
-    tnr_lookout_was_away(&lookout, 11000 * MS, MS / 1000, 0);
+  come_back_soon(&lookout, 96, 11000 * MS);
   assert_int_equal(blind_after(&lookout, 12000 * MS), 0);
   assert_int_equal(blind_after(&lookout, 13000 * MS), 1);
 }
@@ -225,7 +242,8 @@ int main(void) {
       cmocka_unit_test(without_time_there_is_one_look),
       cmocka_unit_test(who_may_not_look_looks_once),
       cmocka_unit_test(who_was_away_for_long_twice_sleeps_for_a_while),
-      cmocka_unit_test(who_was_not_away_for_long_goes_on_looking),
+      cmocka_unit_test(who_is_seldom_away_for_long_goes_on_looking),
+      cmocka_unit_test(who_is_away_for_long_every_other_time_sleeps_for_a_while),
       cmocka_unit_test(time_in_which_a_batch_came_was_not_lost),
       cmocka_unit_test(the_more_often_it_happens_the_longer_nobody_looks),
       cmocka_unit_test(who_gets_its_cpu_back_soon_is_soon_as_before),
