@@ -14,8 +14,8 @@
 enum {
   AWAY_NS = 100000,     /* much longer than waking takes */
   WAKE_NS = 25000,      /* what an item would have taken that is woken for */
-  LOSS = 16,            /* so many times not away for long make up for one that was: the scheduler
-                         * lets one in two or three return at once */
+  LOSS = 16,            /* so many times not away for long make up for one that was: beside a
+                         * busy thread, too, some return at once */
   LOSSES_MAX = 7 * LOSS /* then for 64 times as long */
 };
 static const int64_t BLIND_NS_MAX = 10000000000; /* who was away for an hour had been stopped */

@@ -22,9 +22,8 @@ enum { TNR_INBOX_BATCH = 64 };
  * on memory of its own. */
 typedef struct tnr_inbox {
   _Alignas(64) tnr_spin lock;
-  bool closed; /* guarded by lock */
-  atomic_bool
-      asleep; /* written under lock: the dispatcher wants an eventfd write for the next item */
+  bool closed;            /* guarded by lock */
+  atomic_bool asleep;     /* atomic, written under lock: the next item wants an eventfd write */
   uintptr_t *items;       /* guarded by lock: ops, and messages with their lowest bit set */
   size_t count, capacity; /* guarded by lock */
 

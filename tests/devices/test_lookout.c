@@ -1,6 +1,6 @@
 /* A thread without work looks for some before it sleeps, unless looking gives its CPU to somebody
  * who keeps it. */
-#define _GNU_SOURCE /* pthread_attr_setaffinity_np */
+#define _GNU_SOURCE /* sched_setaffinity */
 #include "check.h"
 
 #include <pthread.h>
