@@ -25,15 +25,14 @@ function flush_sample() {
   stack = 0
 }
 
-# COMM pid/tid time: of a sample or of an event. Sets `comm`, `pid` and `tid`; what follows is returned.
+# COMM pid/tid time: of a sample or of an event. Sets `comm` and `pid`; what follows is returned.
 function read_head(line,    ids, rest) {
   if (!match(line, / +[0-9]+\/[0-9]+ +[0-9]+\.[0-9]+: */))
-    return "?"
+    return ""
   comm = substr(line, 1, RSTART - 1)
   rest = substr(line, RSTART + RLENGTH)
   split(substr(line, RSTART, RLENGTH), ids, /[ \/]+/)
   pid = ids[2]
-  tid = ids[3]
   return rest
 }
 
@@ -48,12 +47,16 @@ function end_round(subject,    key, at) {
   delete open[pid]
 }
 
-# A thread has taken a name.
-function take_name(event,    named) {
-  if (!rounds || !match(event, /:[0-9]+\/[0-9]+$/) || pid != tid)
+# NAME:pid/tid has taken its name.
+function take_name(event,    ids, named) {
+  if (!rounds || !match(event, /:[0-9]+\/[0-9]+$/))
     return
+  split(substr(event, RSTART + 1), ids, "/")
+  pid = ids[1]
   named = substr(event, 1, RSTART - 1)
   sub(/^PERF_RECORD_COMM( exec)?: /, "", named)
+  if (ids[1] != ids[2])
+    return
   if (named == "submitting")
     open[pid] = 1
   else if (pid in open)
@@ -73,7 +76,7 @@ function part_of(dso) {
     return "libevent"
   if (dso ~ /^(libdnnl|libgomp)/)
     return "oneDNN"
-  if (dso ~ /^(libc|libm|libpthread|librt|ld-linux[-a-z0-9_]*)[-.]/)
+  if (dso ~ /^(libc|libm|libpthread|librt|libstdc\+\+|libgcc_s|ld-linux[-a-z0-9_]*)[-.]/)
     return "libc"
   return "own"
 }
