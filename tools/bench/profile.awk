@@ -3,7 +3,8 @@
 #   SUBJECT <tab> THREAD <tab> PART <tab> looking or work <tab> FUNCTION <tab> SAMPLES
 #
 # The input is that of perf script --show-task-events -F comm,pid,tid,time,ip,sym,dso: a line that names
-# the thread, then its stack, innermost first, then an empty line.
+# the thread, then its stack, innermost first, then an empty line. With srcline, each frame has a line
+# behind it that says where in the source it is; then that of the innermost stands before FUNCTION.
 #
 # rounds=1 counts only what a process does while its first thread is named "submitting", which the
 # benchmarks do in the round that they measure; the name that it has then again is the subject.
@@ -121,8 +122,17 @@ function take_frame(line,    symbol, dso) {
   inner = symbol
 }
 
+# Of the innermost frame; what is inlined there is known by it.
+function take_source(line) {
+  if (stack != 1 || !match(line, /[^\/ ]+\.[a-z]+:[0-9]+$/))
+    return
+  name = substr(line, RSTART) " " name
+  looks = looks || name ~ /^lookout\.[ch]:/
+}
+
 /^[ \t]*$/ { flush_sample(); next }
-/^[ \t]/ { take_frame($0); next }
+/^\t/ { take_frame($0); next }
+/^ / { take_source($0); next }
 {
   flush_sample()
   event = read_head($0)
