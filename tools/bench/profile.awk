@@ -97,8 +97,9 @@ function rests(symbol, caller) {
 }
 
 # An innermost frame that looks for work, or reads the clock for it.
-function looks_around(symbol) {
-  return symbol ~ /^(count_waiting|count_signals|has_come|has_ended|relax)$|^tnr_lookout_|^tnr_dispatcher_rest$|clock_gettime$/
+function looks_around(symbol, part) {
+  return symbol ~ /^(count_waiting|count_signals|has_come|has_ended|tnr_dispatcher_rest|relax)$|^tnr_lookout_/ ||
+         (part == "libc" && symbol ~ /clock_gettime$/)
 }
 
 function take_frame(line,    symbol, dso) {
@@ -110,7 +111,7 @@ function take_frame(line,    symbol, dso) {
   if (++stack == 1) {
     part = dso
     name = part == "oneDNN" && symbol == "[unknown]" ? "(compiled while running)" : symbol
-    looks = looks_around(symbol)
+    looks = looks_around(symbol, part)
   } else if (in_kernel && rests(inner, symbol)) {
     looks = 1
   }

@@ -76,8 +76,9 @@ def row($name; value):
   ($name | left(10)) + (map(value // 0 | cell(ns)) | add) + (sum(value // 0) | cell(ns));
 
 def verdict:
-  "End to end \(.end_to_end | ns), on \(.cpus) CPUs not below \(.bound | ns) with this work:"
-    + " \(.busiest.thread) has \(.busiest.work | ns), all together \(.work | ns).";
+  "End to end \(.end_to_end | ns), with \(.cpu / .end_to_end | decimals(1)) CPUs busy."
+    + " With this work it is not below \(.bound | ns) on \(.cpus):",
+  "\(.busiest.thread) has \(.busiest.work | ns), all together have \(.work | ns).";
 
 def subject_table:
   "\(.workload)  \(.subject), CPU time in ns/op (\(.runs) runs, \(.samples) samples)",
