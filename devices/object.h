@@ -68,6 +68,15 @@ static inline void tnr_object_release_many(tnr_object *object, uint32_t count) {
     object->class->destroy(object);
 }
 
+/* For who knows that no other thread has a reference, or could take one. */
+static inline void tnr_object_release_unseen(tnr_object *object) {
+  uint32_t refs = atomic_load_explicit(&object->refs, memory_order_relaxed);
+  if (refs == 1)
+    object->class->destroy(object);
+  else /* release: pairs with the acquire of those who only look at the count */
+    atomic_store_explicit(&object->refs, refs - 1, memory_order_release);
+}
+
 static inline void tnr_object_release(tnr_object *object) {
   tnr_object_release_many(object, 1);
 }

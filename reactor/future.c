@@ -190,14 +190,26 @@ void tnr_future_tell_created(tnr_future *future) {
   tnr_continuations_tell(future, TNR_CREATED);
 }
 
+static void tell_waiters_of_creation(tnr_future *future) {
+  if (own_error(future))
+    tnr_cancel_waiting(future);
+  if (tnr_future_get_state(future) < TNR_FUTURE_CREATED)
+    set_state(future, TNR_FUTURE_CREATED); /* it failed before: this moment passes all the same */
+  tnr_future_tell_created(future);
+}
+
+void tnr_future_complete_unseen(tnr_future *future) {
+  if (future->last_waiter)
+    tell_waiters_of_creation(future);
+  future->created_told = true;
+  /* release: pairs with tnr_future_get_state on workers */
+  atomic_store_explicit(&future->state, TNR_FUTURE_COMPLETE, memory_order_release);
+  call_waiters(future, TNR_UNTIL_COMPLETE);
+}
+
 void tnr_future_complete(tnr_future *future) {
-  if (future->last_waiter) {
-    if (own_error(future))
-      tnr_cancel_waiting(future);
-    if (tnr_future_get_state(future) < TNR_FUTURE_CREATED)
-      set_state(future, TNR_FUTURE_CREATED); /* it failed before: this moment passes all the same */
-    tnr_future_tell_created(future);
-  }
+  if (future->last_waiter)
+    tell_waiters_of_creation(future);
   future->created_told = true;
   set_state(future, TNR_FUTURE_COMPLETE); /* its order also counts for tnr_continuations_tell */
   call_waiters(future, TNR_UNTIL_COMPLETE);

@@ -54,7 +54,6 @@ struct tnr_future {
   tnr_object *result;             /* a tensor or tuple; written before state is CREATED */
   _Atomic(tnr_error *) error;     /* atomic: written once, retained */
   tnr_waiter *last_waiter;        /* dispatcher only: a ring; its next is the first */
-  tnr_letter *continuations;      /* guarded by lock: the newest first */
   _Atomic uint8_t state;          /* atomic: a tnr_future_state; never goes back */
   atomic_bool tell_created;       /* atomic: something waits for CREATED */
   atomic_bool has_continuations;  /* atomic: or had once */
@@ -69,7 +68,13 @@ struct tnr_future {
   bool drained : 1;   /* dispatcher only: of an op: its inputs have been given back */
   bool seen : 1;      /* dispatcher only: by the walk that is under way; see in_flight.h */
   bool untold : 1; /* dispatcher only: that it was resolved is to be recorded with what follows */
+
+  /* the next cache line; of an op, the one that nobody writes to in most cases */
+  tnr_letter *continuations; /* guarded by lock: the newest first */
 };
+
+_Static_assert(offsetof(tnr_future, continuations) == TNR_CACHE_LINE,
+               "what changes from stage to stage is one cache line");
 
 enum { TNR_DESCRIBED_MAX = 16 };
 
@@ -191,6 +196,9 @@ void tnr_future_tell_created(tnr_future *future);
 
 /* Passes *complete* (and *created*, if that was not told) and walks the chain, iteratively. */
 void tnr_future_complete(tnr_future *future);
+
+/* The same where no other thread has a reference, so that nothing has to be told. */
+void tnr_future_complete_unseen(tnr_future *future);
 
 /* As a value for callbacks and users. */
 tnr_value tnr_future_value(tnr_future *future);

@@ -63,6 +63,8 @@ struct tnr_op {
   uint32_t missing;     /* inputs still waited for */
   uint8_t parts_left;   /* signals still to come */
   uint8_t stage;        /* a tnr_op_stage */
+  uint16_t uses;        /* until it is complete: how often resolved ops have it as an input, modulo
+                         * 65,536 */
 
   /* Not in one word with what the dispatcher alone writes: compilers read several fields at once.
    */

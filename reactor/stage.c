@@ -141,6 +141,23 @@ static void await_inputs(tnr_op *op) {
     op->missing += awaits(op, &op->in[i]);
 }
 
+/* Adds `by` to the uses of what the inputs are the results of. What is complete is not counted any
+ * more, and what is not resolved was not counted: too few uses do no harm, see is_unseen. */
+static void count_uses(const tnr_op *op, int by) {
+  for (uint32_t i = 0; i < op->in_count; i++) {
+    tnr_future *future = (tnr_future *)op->in[i].handle;
+    if (!tnr_op_input_is_tensor(&op->in[i]) && tnr_future_is_op(future) && future->resolved &&
+        tnr_future_get_state(future) != TNR_FUTURE_COMPLETE)
+      tnr_op_of(future)->uses = (uint16_t)(tnr_op_of(future)->uses + by);
+  }
+}
+
+/* Only the dispatcher's own reference is left, and those of resolved ops that have it as an input.
+ * Each of those counts as a use, so no other thread has one. */
+static bool is_unseen(const tnr_op *op) {
+  return tnr_object_refs(&op->future.object) == 1u + op->uses;
+}
+
 static tnr_status open_epochs(tnr_op *op) {
   const tnr_mesh *mesh = op->exec;
   if (mesh->count > 1) {
@@ -248,7 +265,9 @@ void tnr_op_resolve(tnr_op *op) {
   atomic_init(&op->parts_running, 0);
   op->creating = (tnr_spin){false};
   op->stage = TNR_OP_WAITING;
+  op->uses = 0;
   op->future.resolved = true;
+  count_uses(op, 1);
   if (!op->exec || tnr_movement_is(op->def)) /* a copy belongs to where it comes from, too */
     open_epoch_nowhere(op);
   if (op->exec)
@@ -389,6 +408,7 @@ static void drop_given_up_inputs(tnr_op *op) {
 /* Without a write to where they stand, which stays in all the CPUs' caches that way. */
 static void drop_inputs(tnr_op *op) {
   op->future.drained = true;
+  count_uses(op, -1);
   if (tnr_op_has_failed(op) && tnr_is_cancellation(op->future.runtime, op->future.error))
     drop_given_up_inputs(op);
   else
@@ -396,7 +416,7 @@ static void drop_inputs(tnr_op *op) {
 }
 
 /* The future's moments pass, and what waits for them goes on. */
-static void settle(tnr_op *op) {
+static void settle(tnr_op *op, bool unseen) {
   tnr_runtime *runtime = op->future.runtime;
   tnr_count(&runtime->completed);
   if (tnr_op_has_failed(op))
@@ -406,19 +426,24 @@ static void settle(tnr_op *op) {
     tnr_latency_note(&runtime->latency, tnr_machine_now(&runtime->machine) - tnr_op_since(op));
   if (op->future.has_terms)
     tnr_terms_count_end(tnr_op_terms(op));
-  tnr_future_complete(&op->future);
+  if (unseen)
+    tnr_future_complete_unseen(&op->future);
+  else
+    tnr_future_complete(&op->future);
   if (op->future.has_terms)
     tnr_terms_end(tnr_op_terms(op));
 }
 
 /* The op goes, but for its future. */
-static void leave(tnr_op *op) {
+static void leave(tnr_op *op, bool unseen) {
   close_epochs(op);
   free_parts(op);
   drop_inputs(op);
   op->future.runtime->in_flight--;
   if (op->future.runtime->bounds.on)
     tnr_bounds_release(op);
+  else if (unseen)
+    tnr_object_release_unseen(&op->future.object);
   else
     tnr_object_release(&op->future.object);
 }
@@ -432,11 +457,12 @@ static void give_up_inputs(tnr_op *op) {
 
 static void complete(tnr_op *op) {
   assert(tnr_on_dispatcher(op->future.runtime) && op->stage == TNR_OP_ENDED);
+  bool unseen = is_unseen(op);
   finish_outputs(op);
-  settle(op);
+  settle(op, unseen);
   if (tnr_op_has_failed(op))
     give_up_inputs(op);
-  leave(op);
+  leave(op, unseen);
 }
 
 /* ---- withdraw ---- */
@@ -459,7 +485,7 @@ static void complete_early(tnr_op *op) {
   bool in_hand = op->parts_left > 0;
   if (!in_hand || !tnr_future_end_early(&op->future))
     finish_outputs(op);
-  settle(op);
+  settle(op, false);
   if (!in_hand)
     close_epochs(op);
   give_up_inputs(op);
@@ -472,7 +498,7 @@ static void come_home(tnr_op *op) {
       tnr_future_get_state(&op->future) < TNR_FUTURE_COMPLETE)
     return;
   finish_outputs(op); /* that came to be meanwhile */
-  leave(op);
+  leave(op, false);
 }
 
 static void on_done(evutil_socket_t fd, short what, void *user) {
