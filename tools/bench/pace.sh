@@ -36,7 +36,7 @@ learn_pace() {
   done
 }
 
-# Looks at once, and until all CPUs are at full pace or the time is over. Fails when they are not.
+# Looks at once, and until all CPUs are at their pace or the time is over. Fails when they are not.
 await_pace() { # MILLISECONDS WHAT-FOR
   local end=$(($(milliseconds) + $1))
   sample_pace
