@@ -4,7 +4,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
-enum { BATCH_BYTES = TNR_POOL_BATCH * TNR_POOL_TINY_MAX };
+enum { BATCH_BYTES = 32 << 10 }; /* of larger blocks */
 enum { CHUNK_BYTES_MIN = 128 << 10, CHUNK_BYTES_MAX = 4 << 20, HUGE_PAGE = 2 << 20 };
 
 _Static_assert(CHUNK_BYTES_MIN >= TNR_POOL_SMALL_MAX + TNR_POOL_ALIGNMENT,
@@ -47,8 +47,10 @@ static size_t bin_bytes(int bin) {
 }
 
 static uint32_t batch_blocks(int bin) {
-  size_t blocks = BATCH_BYTES / bin_bytes(bin);
-  return blocks > TNR_POOL_BATCH ? TNR_POOL_BATCH : blocks ? (uint32_t)blocks : 1;
+  size_t bytes = bin_bytes(bin);
+  return bytes <= TNR_POOL_TINY_MAX ? TNR_POOL_BATCH
+         : bytes < BATCH_BYTES      ? (uint32_t)(BATCH_BYTES / bytes)
+                                    : 1;
 }
 
 static void *system_alloc(size_t bytes) {

@@ -20,7 +20,7 @@ enum {
   TNR_POOL_SMALL_BINS = 16 + 24, /* steps of 64 to 1 KiB, then four a doubling */
   TNR_POOL_LARGE_BINS = 4 * 47,  /* four a doubling */
   TNR_POOL_SHARDS = 8,
-  TNR_POOL_BATCH = 32 /* blocks that move between caches at once, at most */
+  TNR_POOL_BATCH = 64 /* blocks that move between caches at once, at most */
 };
 
 /* Where AddressSanitizer is to see every block's life, nothing is recycled. */

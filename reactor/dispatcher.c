@@ -13,7 +13,7 @@
 
 /* How much of each queue one turn takes: what is touched twice in a turn is still in the cache
  * then, and none waits long for another. */
-enum { SUBMISSIONS_A_TURN = 64, SIGNALS_A_TURN = 64, LETTERS_A_TURN = 64, PREFETCH_AHEAD = 4 };
+enum { SUBMISSIONS_A_TURN = 64, SIGNALS_A_TURN = 64, LETTERS_A_TURN = 64, PREFETCH_AHEAD = 8 };
 
 /* ---- into the inbox: any thread ---- */
 

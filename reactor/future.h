@@ -66,6 +66,7 @@ struct tnr_future {
   bool created_told;  /* dispatcher only: waiters for CREATED have been called */
   bool launched;      /* dispatcher only: waiters for LAUNCHED have been called */
   bool resolved : 1;  /* dispatcher only: of an op: what only the dispatcher writes in it is set */
+  bool drained : 1;   /* dispatcher only: of an op: its inputs have been given back */
   bool seen : 1;      /* dispatcher only: by the walk that is under way; see in_flight.h */
   bool untold : 1; /* dispatcher only: that it was resolved is to be recorded with what follows */
 };

@@ -18,18 +18,28 @@ static size_t op_bytes(uint32_t in_count, size_t attrs_size, bool has_terms) {
   return tnr_op_bytes_before_terms(in_count, attrs_size) + sizeof(tnr_held_terms);
 }
 
-static void release_inputs(tnr_op *op) {
-  for (uint32_t i = 0; i < op->in_count; i++) {
-    if (op->in[i].handle)
-      tnr_object_release(op->in[i].handle);
-    op->in[i].handle = NULL;
-  }
+/* Before the op is written to: what counts a reference waits until all that was written before has
+ * reached the CPU's cache, and the op's memory was last in another one's. */
+static void *retain_and_alloc(tnr_pool *objects, tnr_object *const *handles, int count,
+                              size_t bytes) {
+  for (int i = 0; i < count; i++)
+    tnr_object_retain(handles[i]);
+  void *taken = tnr_pool_alloc_behind(objects, offsetof(tnr_op, future), bytes);
+  for (int i = 0; i < count && !taken; i++)
+    tnr_object_release(handles[i]);
+  return taken;
+}
+
+static void release_inputs(const tnr_op *op) {
+  for (uint32_t i = 0; i < op->in_count; i++)
+    tnr_object_release(op->in[i].handle);
 }
 
 static void op_destroy(tnr_object *object) {
   tnr_op *op = tnr_op_of((tnr_future *)object);
   tnr_pool *objects = &op->future.runtime->machine.objects;
-  release_inputs(op);
+  if (!op->future.drained)
+    release_inputs(op);
   if (op->future.has_terms)
     tnr_terms_finish(tnr_op_terms(op));
   tnr_future_finish(&op->future);
@@ -75,7 +85,6 @@ const tnr_mesh *tnr_op_known_mesh(const tnr_op *op) {
 
 static void set_inputs(tnr_op *op, tnr_object *const *handles) {
   for (uint32_t i = 0; i < op->in_count; i++) {
-    tnr_object_retain(handles[i]);
     op->in[i].handle = handles[i];
     op->in[i].waiter.input = i;
     op->in[i].waiter.tensor = handles[i]->class == &tnr_tensor_class;
@@ -98,7 +107,7 @@ tnr_op *tnr_op_new(tnr_runtime *runtime, const tnr_op_def *def, tnr_site site,
   const tnr_thread *here = tnr_thread_here();
   bool has_terms = (here->terms || runtime->op_timeout_ns) && tnr_terms_bind(runtime);
   size_t bytes = op_bytes((uint32_t)count, def->attrs_size, has_terms);
-  tnr_op *op = tnr_pool_alloc_behind(&runtime->machine.objects, offsetof(tnr_op, future), bytes);
+  tnr_op *op = retain_and_alloc(&runtime->machine.objects, handles, count, bytes);
   if (!op) {
     tnr_error_raise_at(def->name, site, TNR_ENOMEM, "out of memory for an op of %zu bytes", bytes);
     return NULL;

@@ -372,7 +372,6 @@ static void drop_inputs_later(tnr_op *op) {
   tnr_runtime *runtime = op->future.runtime;
   for (uint32_t i = 0; i < op->in_count; i++) {
     tnr_object *handle = op->in[i].handle;
-    op->in[i].handle = NULL;
     if (handle != runtime->dropped) {
       tnr_op_drop_inputs(runtime);
       runtime->dropped = handle;
@@ -383,13 +382,13 @@ static void drop_inputs_later(tnr_op *op) {
 }
 
 static void drop_given_up_inputs(tnr_op *op) {
-  for (uint32_t i = 0; i < op->in_count; i++) {
+  for (uint32_t i = 0; i < op->in_count; i++)
     tnr_drop(op->in[i].handle);
-    op->in[i].handle = NULL;
-  }
 }
 
+/* Without a write to where they stand, which stays in all the CPUs' caches that way. */
 static void drop_inputs(tnr_op *op) {
+  op->future.drained = true;
   if (tnr_op_has_failed(op) && tnr_is_cancellation(op->future.runtime, op->future.error))
     drop_given_up_inputs(op);
   else

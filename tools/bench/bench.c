@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <time.h>
@@ -269,7 +270,14 @@ bool bench_round(struct bench *bench) {
   return bench->state->rounds_left-- > 0;
 }
 
+/* By this tools/bench/profile tells the measured round. */
+static void name_round(const struct bench *bench, bool measured) {
+  if (bench->state->rounds_left == 0)
+    prctl(PR_SET_NAME, measured ? "submitting" : program);
+}
+
 void bench_begin(struct bench *bench) {
+  name_round(bench, true);
   if (bench->gated)
     bench->state->rss_before = resident_bytes();
   bench->state->begin = read_all();
@@ -285,6 +293,7 @@ void bench_submitted(struct bench *bench) {
 
 void bench_end(struct bench *bench) {
   bench->state->end = read_all();
+  name_round(bench, false);
   check_all_ran(bench);
 }
 

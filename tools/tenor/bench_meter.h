@@ -13,6 +13,10 @@ struct reading {
 
 struct reading meter_read(void);
 
+/* Names the calling thread "submitting" while a round is measured, and as before afterwards: by
+ * this tools/bench/profile tells the measured round. */
+void meter_name_round(bool measured);
+
 uint64_t meter_now(void);            /* ns */
 uint64_t meter_resident_bytes(void); /* 0 when the system does not say */
 uint64_t meter_peak_bytes(void);     /* the most that the resident set has been */

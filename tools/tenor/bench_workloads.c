@@ -334,8 +334,11 @@ void workload_measure(const void *argument, double values[VALUES]) {
   } else if (run->workload->setting == GATED) {
     run_gated(&stage, run, values);
   } else {
-    for (int i = 0; i <= WARM_UPS; i++)
+    for (int i = 0; i < WARM_UPS; i++)
       run_round(&stage, run, values);
+    meter_name_round(true);
+    run_round(&stage, run, values);
+    meter_name_round(false);
   }
   stage_destroy(&stage);
 }
