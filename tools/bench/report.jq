@@ -2,17 +2,38 @@
 #
 #   jq -s -f report.jq --arg mode merge …   lines in, one report object out
 #   jq -r -f report.jq --arg mode table …   a report in, text out
+#
+# A line also has pace_ns: how long pace.c's work took on the slowest CPU, before or after the run. $samples
+# are all lines of pace.c, $paces the pace_ns of all runs, whether they count or not, and $least_pace
+# how much of the best pace an undisturbed run has, in percent.
 
 def median: sort | if length % 2 == 1 then .[length / 2 | floor]
                    else (.[length / 2 - 1] + .[length / 2]) / 2 end;
 
+def rows: split("\n") | map(select(. != "") | split(" ") | map(tonumber));
+def us: . / 10 | round / 100;
+
+def is_disturbed($best): . * $least_pace > $best * 100;
+
+def pace($best):
+  ($paces | rows | map(.[0])) as $runs
+  | { best_us: ($best | us),
+      per_cpu: ($samples | rows | group_by(.[0])
+        | map({cpu: .[0][0], best_us: (map(.[2]) | min | us), median_us: (map(.[1]) | median | us)})),
+      undisturbed_runs: ($runs | map(select(is_disturbed($best) | not)) | length),
+      runs: ($runs | length) };
+
 def merge:
-  { bench: "dispatch",
-    cpus: $cpus,
-    results: (group_by([.workload, .subject, .metric])
-      | map({ workload: .[0].workload, subject: .[0].subject, metric: .[0].metric,
-              unit: .[0].unit, median: (map(.value) | median), min: (map(.value) | min),
-              max: (map(.value) | max), repeats: length, ops: .[0].ops, cpus: $cpus })) };
+  ($samples | rows | map(.[2]) | min) as $best
+  | { bench: "dispatch",
+      cpus: $cpus,
+      pace: pace($best),
+      results: (group_by([.workload, .subject, .metric])
+        | map({ workload: .[0].workload, subject: .[0].subject, metric: .[0].metric,
+                unit: .[0].unit, median: (map(.value) | median), min: (map(.value) | min),
+                max: (map(.value) | max), repeats: length,
+                disturbed: (map(select(.pace_ns | is_disturbed($best))) | length),
+                ops: .[0].ops, cpus: $cpus })) };
 
 def titles: {
   W1: "a chain of dependent ops on one device",
@@ -56,6 +77,8 @@ def ratio: if . < 10 then decimals(2) elif . < 100 then decimals(1) else decimal
 
 def in_order: . as $present | (subjects | map(select(IN($present[])))) + ($present - subjects);
 
+def mark: if .disturbed > 0 then "~" else "" end;
+
 # A missing figure is a dash.
 def figure($metric):
   if . == null then "-" elif .median == 0 then "0" else .median | number($metric) end;
@@ -72,7 +95,7 @@ def reference($lead): if .tenor[$lead] then "tenor" else "floor" end;
 def row($columns; $subject; $figures; $reference):
   $columns[0] as $lead | $figures[$lead] as $first
   | ($subject | left(18)) + ($first.ops // null | if . then thousands else "" end | right(10))
-    + ($first | figure($lead) | right(18)) + " " + ($first | spread($lead) | left(23))
+    + ($first | mark + figure($lead) | right(18)) + " " + ($first | spread($lead) | left(23))
     + (if $reference then $first.median / $reference.median | ratio else "-" end | right(8))
     + ([$columns[1:][] as $metric | $figures[$metric] | figure($metric) | right(10)] | add // "");
 
@@ -96,9 +119,16 @@ def summary:
     (map(.subject) | unique | in_order[] as $subject
       | ($subject | left(18))
         + ($all | to_entries | map((.key | columns[0]) as $lead
-            | .value[$reference][$lead].median as $base | .value[$subject][$lead].median
-            | if . and $base then . / $base | ratio else "-" end | right(9)) | add)),
+            | .value[$reference][$lead] as $base | .value[$subject][$lead]
+            | if . and $base
+              then ([., $base] | max_by(.disturbed) | mark) + (.median / $base.median | ratio)
+              else "-" end | right(9)) | add)),
     "";
+
+def undisturbed:
+  "All CPUs were at \($least_pace) % of the best pace or more before and after \(.pace.undisturbed_runs) of \(.pace.runs) runs.",
+  if any(.results[]; .disturbed > 0) | not then empty else
+  "~: the figure rests on runs of which at least one was disturbed." end;
 
 def placement: if . == "any" then "threads placed by the scheduler"
                else "pinned to CPU \(.)" end;
@@ -111,6 +141,7 @@ def tables:
     "",
     (.results | group_by(.workload)[] | table(.[0].workload)),
     (.results | summary),
+    undisturbed,
     "submit: CPU time of the submitting thread until its last submit returned, ns/op. CPU: that of",
     "the whole process, ns/op. Switches, eventfd wakes and allocations: per op. Dash: not counted.",
     if any(.results[]; .workload | startswith("W6")) | not then empty else
