@@ -12,8 +12,8 @@
 #include "thread.h"
 
 /* How much of each queue one turn takes: what is touched twice in a turn is still in the cache
- * then, and none waits long for another. What has been submitted can wait better than what is about
- * to complete, and who submits gets on faster while the dispatcher is busy elsewhere. */
+ * then, and none waits long for another. With 64 submissions a turn, who submits takes up to 7 %
+ * longer (W1 of tenor bench dispatch). */
 enum { SUBMISSIONS_A_TURN = 16, SIGNALS_A_TURN = 64, LETTERS_A_TURN = 64, PREFETCH_AHEAD = 8 };
 
 /* ---- into the inbox: any thread ---- */
