@@ -76,10 +76,9 @@ static uint32_t count_waiting(void *user) {
 
 /* With a short queue somebody may be waiting for its end: then the dispatcher should be awake. */
 bool tnr_worker_may_hold(tnr_worker *worker, int64_t took_ns) {
-  enum { HELD_NS_MAX = 500000, WAITING_MIN = 16 };
+  enum { WAITING_MIN = 16 };
   worker->held_ns += took_ns;
-  return took_ns < TNR_WORKER_BRIEF_NS && worker->held_ns < HELD_NS_MAX &&
-         count_waiting(worker) >= WAITING_MIN;
+  return worker->held_ns < TNR_WORKER_HELD_NS_MAX && count_waiting(worker) >= WAITING_MIN;
 }
 
 bool tnr_worker_round(tnr_worker *worker, uint32_t limit) {

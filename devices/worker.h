@@ -66,8 +66,8 @@ static inline uint32_t tnr_worker_depth(tnr_level level) {
                                    : TNR_WORKER_DEPTH_LOW;
 }
 
-/* What takes less time than this is brief: waking the dispatcher would take as long. */
-enum { TNR_WORKER_BRIEF_NS = 50000 };
+/* For so long what was given back may go unseen. */
+enum { TNR_WORKER_HELD_NS_MAX = 500000 };
 
 /* `worker` is the caller's memory, all zero, as is `name`. */
 void tnr_worker_init(tnr_worker *worker, const tnr_worker_duty *duty, tnr_thread_slot slot,
@@ -99,9 +99,15 @@ void tnr_worker_give_back(tnr_worker *worker, void *item);
  * must not wait that long. */
 void tnr_worker_flush(tnr_worker *worker);
 
+/* The worker's own thread, before an item that takes about so long: whether what was given back may
+ * go unseen until it has been run. */
+static inline bool tnr_worker_may_go_on(const tnr_worker *worker, int64_t takes_ns) {
+  return takes_ns < TNR_WORKER_HELD_NS_MAX - worker->held_ns;
+}
+
 /* The worker's own thread, to be asked once for each item that took so long, after it was run:
- * whether what was given back may go unseen a little longer. Yes while items are brief, enough
- * others wait, and half a millisecond has not gone by. */
+ * whether what was given back may go unseen a little longer. Yes while enough others wait, until
+ * half a millisecond has gone by. */
 bool tnr_worker_may_hold(tnr_worker *worker, int64_t took_ns);
 
 #endif

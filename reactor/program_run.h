@@ -10,9 +10,9 @@ tnr_status tnr_run_program(tnr_lane *lane, tnr_op *op, int piece, tnr_plan *plan
                            const tnr_operands *in, tnr_fault *fault);
 
 /* Whether what has been given back may go unseen until the plan has run. */
-static inline bool tnr_run_is_brief(const tnr_plan *plan) {
+static inline bool tnr_run_is_brief(const tnr_worker *worker, const tnr_plan *plan) {
   return plan->pace == TNR_PLAN_QUICK ||
-         (plan->pace == TNR_PLAN_STEADY && plan->took_ns < TNR_WORKER_BRIEF_NS);
+         (plan->pace == TNR_PLAN_STEADY && tnr_worker_may_go_on(worker, plan->took_ns));
 }
 
 /* The same worker, once after each run: whether the op's signal may go unseen for a while. */

@@ -231,6 +231,7 @@ static void create_once(tnr_worker *worker, tnr_op_item item, const tnr_plan *pl
 
 /* True when signals are not to be held back. */
 static bool execute(tnr_lane *lane, tnr_op_item item, tnr_plan *plan, tnr_operands *in) {
+  tnr_worker *worker = &lane->device->worker;
   tnr_op *op = tnr_op_item_op(item);
   tnr_fault fault;
   tnr_status status = TNR_OK;
@@ -238,8 +239,8 @@ static bool execute(tnr_lane *lane, tnr_op_item item, tnr_plan *plan, tnr_operan
     return false;
   bool slow =
       plan ? plan->pace != TNR_PLAN_QUICK : !tnr_movement_is_quick(lane->device, in->tensors[0]);
-  if (slow && !(plan && tnr_run_is_brief(plan)))
-    tnr_worker_flush(&lane->device->worker);
+  if (slow && !(plan && tnr_run_is_brief(worker, plan)))
+    tnr_worker_flush(worker);
   if (plan) {
     tnr_record_execute(lane, item, plan, slow);
     status = tnr_run_program(lane, op, tnr_op_item_piece(item), plan, in, &fault);

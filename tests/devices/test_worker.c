@@ -211,15 +211,33 @@ static tnr_worker *worker_with(rig *r, uintptr_t waiting) {
   return r->worker;
 }
 
-static void brief_items_are_held_while_others_wait(void **state) {
+static void items_are_held_while_others_wait(void **state) {
   (void)state;
   rig r = {0};
   tnr_worker *worker = worker_with(&r, 16);
-  assert_true(tnr_worker_may_hold(worker, TNR_WORKER_BRIEF_NS - 1));
-  assert_false(tnr_worker_may_hold(worker, TNR_WORKER_BRIEF_NS));
+  assert_true(tnr_worker_may_hold(worker, TNR_WORKER_HELD_NS_MAX - 1));
+  assert_false(tnr_worker_may_hold(worker, TNR_WORKER_HELD_NS_MAX));
+  tnr_worker_give_back(worker, number(1));
+  tnr_worker_flush(worker);
+  assert_true(tnr_worker_may_hold(worker, 1000));
   (void)tnr_ring_look(&worker->queues[TNR_LEVEL_NORMAL]);
   (void)tnr_ring_pop(&worker->queues[TNR_LEVEL_NORMAL]);
   assert_false(tnr_worker_may_hold(worker, 1000));
+  free(worker);
+}
+
+/* Before it runs one that takes longer than the time that is left, the worker shows what it holds.
+ */
+static void nothing_is_held_over_an_item_that_takes_long(void **state) {
+  (void)state;
+  rig r = {0};
+  tnr_worker *worker = worker_with(&r, 100);
+  assert_true(tnr_worker_may_go_on(worker, TNR_WORKER_HELD_NS_MAX - 1));
+  assert_false(tnr_worker_may_go_on(worker, TNR_WORKER_HELD_NS_MAX));
+  assert_false(tnr_worker_may_go_on(worker, INT64_MAX)); /* it has never been timed */
+  assert_true(tnr_worker_may_hold(worker, TNR_WORKER_HELD_NS_MAX / 2));
+  assert_true(tnr_worker_may_go_on(worker, TNR_WORKER_HELD_NS_MAX / 2 - 1));
+  assert_false(tnr_worker_may_go_on(worker, TNR_WORKER_HELD_NS_MAX / 2));
   free(worker);
 }
 
@@ -353,7 +371,8 @@ int main(void) {
       cmocka_unit_test(batches_come_back_whole_and_in_order),
       cmocka_unit_test(one_wake_up_tells_of_a_whole_batch),
       cmocka_unit_test(what_is_flushed_is_seen_at_once),
-      cmocka_unit_test(brief_items_are_held_while_others_wait),
+      cmocka_unit_test(items_are_held_while_others_wait),
+      cmocka_unit_test(nothing_is_held_over_an_item_that_takes_long),
       cmocka_unit_test(nothing_is_held_for_long),
       cmocka_unit_test(stopping_runs_what_was_sent_before),
       cmocka_unit_test(higher_levels_come_first),

@@ -1,4 +1,7 @@
+#define _GNU_SOURCE /* cpu_set_t */
+
 #include "bench.h"
+#include "bench_cpus.h"
 #include "bench_meter.h"
 #include "bench_onednn.h"
 #include "bench_report.h"
@@ -35,7 +38,8 @@ struct pair {
   struct direct *direct;
   tnr_runtime *runtime;
   tnr_tensor *a, *b;
-  size_t bytes; /* of each matrix */
+  size_t bytes;   /* of each matrix */
+  cpu_set_t cpus; /* allowed */
 };
 
 static tnr_tensor *matrix(tnr_device *device, const struct problem *problem, const void *data) {
@@ -49,12 +53,13 @@ static tnr_tensor *matrix(tnr_device *device, const struct problem *problem, con
 static struct pair pair_create(const struct problem *problem) {
   long count = problem->size * problem->size;
   tnr_shape shape = TNR_SHAPE(problem->size, problem->size);
-  struct pair pair = {.bytes = (size_t)count * tnr_dtype_size(problem->dtype)};
+  struct pair pair = {.bytes = (size_t)count * tnr_dtype_size(problem->dtype),
+                      .cpus = cpus_allowed()};
   void *data = malloc(pair.bytes);
   if (data == NULL)
     bench_die("out of memory");
   fill(data, problem->dtype, count);
-  pair.runtime = tnr_runtime_create(NULL);
+  pair.runtime = tnr_runtime_create(&(tnr_runtime_options){.pin = true});
   if (pair.runtime == NULL)
     bench_die_of_error("cannot make a runtime");
   watch_begin(pair.runtime);
@@ -76,11 +81,16 @@ static void pair_destroy(struct pair *pair) {
     bench_die_of_error("cannot close the runtime");
 }
 
+/* On the CPU of the device's worker; who submits begins on another one. */
 static double time_direct(const struct pair *pair, long count) {
+  cpus_use_one(&pair->cpus, 0);
   uint64_t begin = meter_now();
   for (long i = 0; i < count; i++)
     direct_run(pair->direct);
-  return (double)(meter_now() - begin) / (double)count;
+  double each = (double)(meter_now() - begin) / (double)count;
+  cpus_use_one(&pair->cpus, 1);
+  cpus_use_all(&pair->cpus);
+  return each;
 }
 
 static tnr_future *product(tnr_future *a, tnr_tensor *b) {
@@ -185,7 +195,8 @@ static void usage(FILE *to) {
   fputs(
       "Usage: tenor bench matmul [OPTION]...\n\n"
       "Multiplies [n, n] by [n, n], n from 256 to 2048, in f32 and bf16: async on one cpu device\n"
-      "of one thread, and by calling oneDNN directly with weights packed once. Both take turns.\n\n"
+      "of one thread, and by calling oneDNN directly with weights packed once. Both take turns\n"
+      "on the same CPU.\n\n"
       "  --json       print one JSON object instead of a table\n"
       "  --repeats N  medians, minima and maxima are over these turns (default 9)\n"
       "  --cpus LIST  pin the process, for example 0 or 0,1 (default: not pinned)\n",

@@ -1,4 +1,7 @@
+#define _GNU_SOURCE /* cpu_set_t */
+
 #include "bench.h"
+#include "bench_cpus.h"
 #include "bench_meter.h"
 #include "bench_nets.h"
 #include "bench_report.h"
@@ -25,7 +28,7 @@ struct problem {
   long rounds;
 };
 
-/* A runtime with the net on each of its devices. */
+/* A runtime with the net on each of its devices, whose workers stay on a CPU each. */
 struct side {
   tnr_runtime *runtime;
   int devices;
@@ -35,6 +38,7 @@ struct side {
 
 struct bed {
   struct net net;
+  cpu_set_t cpus;                     /* allowed */
   struct direct *direct[DEVICES_MAX]; /* one a thread; the first is the yardstick */
   struct side sides[DEVICES_MAX];     /* of one device, of two */
   size_t bytes;                       /* of a result */
@@ -44,7 +48,7 @@ struct bed {
 static struct side side_create(const struct net *net, int devices, int64_t batch,
                                const void *input) {
   const tnr_device_config config = {.driver = tnr_cpu_driver(), .count = devices};
-  const tnr_runtime_options options = {.devices = &config, .device_configs = 1};
+  const tnr_runtime_options options = {.devices = &config, .device_configs = 1, .pin = true};
   struct side side = {.runtime = tnr_runtime_create(&options), .devices = devices};
   if (side.runtime == NULL)
     bench_die_of_error("cannot make a runtime");
@@ -76,6 +80,7 @@ static void fill_input(float *input, int64_t count) {
 
 static void bed_init(struct bed *bed, const struct problem *problem) {
   net_load(problem->path, &bed->net);
+  bed->cpus = cpus_allowed();
   tnr_shape shape = net_input(&bed->net, problem->batch);
   for (int i = 0; i < DEVICES_MAX; i++) {
     bed->direct[i] = net_direct(&bed->net, problem->batch);
@@ -107,11 +112,13 @@ static void run_direct(struct direct *direct, long count) {
 
 struct share {
   struct direct *direct;
+  const cpu_set_t *cpus;
   long count;
 };
 
 static void *run_share(void *user) {
   const struct share *share = user;
+  cpus_use_one(share->cpus, 1);
   direct_use_thread();
   run_direct(share->direct, share->count);
   return NULL;
@@ -120,7 +127,7 @@ static void *run_share(void *user) {
 /* What the machine has for two devices at most. */
 static void run_direct_twice(struct bed *bed, long count) {
   pthread_t other;
-  struct share share = {bed->direct[1], count / 2};
+  struct share share = {bed->direct[1], &bed->cpus, count / 2};
   if (pthread_create(&other, NULL, run_share, &share) != 0)
     bench_die("no thread to be had");
   run_direct(bed->direct[0], count - count / 2);
@@ -173,8 +180,18 @@ static void run_subject(struct bed *bed, enum subject subject, long count) {
   }
 }
 
+/* Direct calls are made where the first device's worker runs, so that both have the same CPU. Who
+ * submits begins on another one, since a worker that stays where it is could not make way. */
+static void choose_cpu(const struct bed *bed, enum subject subject) {
+  bool is_direct = subject == DIRECT || subject == DIRECT2;
+  cpus_use_one(&bed->cpus, is_direct ? 0 : 1);
+  if (!is_direct)
+    cpus_use_all(&bed->cpus);
+}
+
 /* ns per batch */
 static double time_subject(struct bed *bed, enum subject subject, long count) {
+  choose_cpu(bed, subject);
   uint64_t begin = meter_now();
   run_subject(bed, subject, count);
   return (double)(meter_now() - begin) / (double)count;
@@ -198,7 +215,7 @@ static void measure(const void *argument, double *values) {
   check_results(&bed);
   long count = 2 * (long)fmax(1, ROUND_NS / 2 / time_subject(&bed, DIRECT, 4));
   for (int i = 0; i < SUBJECTS; i++)
-    run_subject(&bed, (enum subject)i, count);
+    (void)time_subject(&bed, (enum subject)i, count);
   for (long round = 0; round < problem->rounds; round++)
     for (int i = 0; i < SUBJECTS; i++)
       values[round * SUBJECTS + i] = time_subject(&bed, (enum subject)i, count);
@@ -276,7 +293,8 @@ static void usage(FILE *to) {
       "Runs the CNN of %s (from where the command is called) and\n"
       "a perceptron 784-512-512-10, batches of 1, 16 and 64, on one and two cpu devices of one\n"
       "thread each, async and blocking, beside the same layers called directly on oneDNN with\n"
-      "weights packed once, in one thread, and in two at once. All take turns.\n\n"
+      "weights packed once, in one thread, and in two at once. All take turns, and each device's\n"
+      "thread stays on the CPU on which the direct calls are made.\n\n"
       "  --json       print one JSON object instead of a table\n"
       "  --repeats N  medians, minima and maxima are over these turns (default 9)\n"
       "  --cpus LIST  pin the process, for example 0 or 0,1 (default: not pinned)\n",

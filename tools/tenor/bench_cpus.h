@@ -1,0 +1,19 @@
+/* On which CPUs a benchmark's threads run. Those of a machine are not alike: what shares a core
+ * with one of them makes it slower by half, for seconds. So what is compared runs on the same one.
+ * Needs _GNU_SOURCE. */
+#ifndef TENOR_TOOL_BENCH_CPUS_H
+#define TENOR_TOOL_BENCH_CPUS_H
+
+#include <sched.h>
+
+/* Those that the calling thread may use. */
+cpu_set_t cpus_allowed(void);
+
+/* Keeps the calling thread on the n-th of these, counted round: on the one that the option `pin` of
+ * a runtime gives to the worker of its n-th device. */
+void cpus_use_one(const cpu_set_t *allowed, int n);
+
+/* Lets it run on any of them again. */
+void cpus_use_all(const cpu_set_t *allowed);
+
+#endif
