@@ -10,7 +10,7 @@ tnr_status tnr_run_program(tnr_lane *lane, tnr_op *op, int piece, tnr_plan *plan
                            const tnr_operands *in, tnr_fault *fault);
 
 /* Whether what has been given back may go unseen until the plan has run. */
-static inline bool tnr_run_is_brief(const tnr_worker *worker, const tnr_plan *plan) {
+static inline bool tnr_run_may_go_on(const tnr_worker *worker, const tnr_plan *plan) {
   return plan->pace == TNR_PLAN_QUICK ||
          (plan->pace == TNR_PLAN_STEADY && tnr_worker_may_go_on(worker, plan->took_ns));
 }

@@ -239,7 +239,7 @@ static bool execute(tnr_lane *lane, tnr_op_item item, tnr_plan *plan, tnr_operan
     return false;
   bool slow =
       plan ? plan->pace != TNR_PLAN_QUICK : !tnr_movement_is_quick(lane->device, in->tensors[0]);
-  if (slow && !(plan && tnr_run_is_brief(worker, plan)))
+  if (slow && !(plan && tnr_run_may_go_on(worker, plan)))
     tnr_worker_flush(worker);
   if (plan) {
     tnr_record_execute(lane, item, plan, slow);
