@@ -60,7 +60,7 @@ struct tnr_future {
   atomic_bool has_continuations;  /* atomic: or had once */
   tnr_spin lock;                  /* of continuations */
   _Atomic uint8_t parts_running;  /* atomic: of an op: parts launched that have not run; where
-                                   * workers  wait */
+                                   * workers wait */
   uint8_t uses;   /* dispatcher only: of an op: how often ops in flight have it as an input, modulo
                    * 256; until it is complete */
   bool tuple : 1; /* immutable after create: the result is a tuple */

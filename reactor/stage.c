@@ -6,6 +6,7 @@
 #include "cancel.h"
 #include "dispatcher.h"
 #include "error.h"
+#include "inputs.h"
 #include "movement.h"
 #include "operands.h"
 #include "record.h"
@@ -46,125 +47,6 @@ static void push_ready(tnr_op *op) {
   part->next = NULL;
   *(runtime->ready_first ? &runtime->ready_last->next : &runtime->ready_first) = part;
   runtime->ready_last = part;
-}
-
-/* Whether both go through the same queues. Most run where their result will be, which can be told
- * without a look at what is kept of the producer. */
-static bool goes_behind(const tnr_op *op, const tnr_op *producer) {
-  const tnr_mesh *its = producer->future.moves ? producer->future.flight->exec
-                                               : tnr_future_get_mesh(&producer->future);
-  return its == op->future.flight->exec;
-}
-
-/* Until when an op that has a place has to wait for one that makes an input; what a promise was
- * fulfilled with may still be in the inbox. */
-static tnr_waits_for until(const tnr_op *op, const tnr_op *producer, bool worker_waits) {
-  bool queued = producer->future.flight && producer->future.level == op->future.level &&
-                (goes_behind(op, producer) || (worker_waits && producer->future.flight->exec));
-  return queued ? TNR_UNTIL_LAUNCHED : TNR_UNTIL_COMPLETE;
-}
-
-/* What an input needs is made by `producer`, or was. */
-static bool awaits_producer(tnr_op *op, tnr_op_input *input, tnr_op *producer, bool worker_waits) {
-  return tnr_future_add_waiter(&producer->future, &input->waiter,
-                               until(op, producer, worker_waits));
-}
-
-static bool awaits_tensor(tnr_op *op, tnr_op_input *input, const tnr_tensor *tensor) {
-  tnr_op *producer = tensor->parts[0]->producer;
-  return producer && awaits_producer(op, input, producer, false);
-}
-
-static bool awaits_result(tnr_op *op, tnr_op_input *input, tnr_future *future) {
-  tnr_error *error;
-  tnr_object *result = tnr_future_get_result(future, &error);
-  if (!result)
-    return false;
-  if (result->class == &tnr_tensor_class)
-    return awaits_tensor(op, input, (tnr_tensor *)result);
-  const tnr_tuple *tuple = (tnr_tuple *)result;
-  for (int i = 0; i < tuple->count; i++)
-    if (awaits_tensor(op, input, tuple->tensors[i]))
-      return true;
-  return false;
-}
-
-/* Registers the input with the first thing that it still has to wait for; false when there is none.
- */
-static bool awaits(tnr_op *op, tnr_op_input *input) {
-  if (tnr_op_input_is_tensor(input))
-    return op->future.flight->exec && awaits_tensor(op, input, (tnr_tensor *)input->handle);
-  tnr_future *future = (tnr_future *)input->handle, *source = tnr_future_source(future);
-  if (tnr_future_get_state(source) == TNR_FUTURE_COMPLETE) {
-    if (source->error || future->error)
-      (void)tnr_op_inherits_end(op, input->handle);
-    return false;
-  }
-  if (tnr_future_is_op(source) && op->future.flight->exec)
-    return awaits_producer(op, input, tnr_op_of(source), op->future.runtime->worker_waits);
-  if (tnr_future_add_waiter(source, &input->waiter, TNR_UNTIL_CREATED))
-    return true;
-  return op->future.flight->exec && awaits_result(op, input, future);
-}
-
-static tnr_future *awaited_producer(const tnr_op *op, tnr_op *producer) {
-  if (!producer || !op->future.flight->exec ||
-      tnr_future_get_state(&producer->future) == TNR_FUTURE_COMPLETE)
-    return NULL;
-  bool launched = until(op, producer, op->future.runtime->worker_waits) == TNR_UNTIL_LAUNCHED &&
-                  producer->future.launched;
-  return launched ? NULL : &producer->future;
-}
-
-static tnr_future *awaited_of_result(const tnr_op *op, const tnr_object *result) {
-  if (!result)
-    return NULL;
-  if (result->class == &tnr_tensor_class)
-    return awaited_producer(op, ((const tnr_tensor *)result)->parts[0]->producer);
-  const tnr_tuple *tuple = (const tnr_tuple *)result;
-  tnr_future *awaited = NULL;
-  for (int i = 0; i < tuple->count && !awaited; i++)
-    awaited = awaited_of_result(op, &tuple->tensors[i]->object);
-  return awaited;
-}
-
-tnr_future *tnr_op_awaits(tnr_op *op, uint32_t input) {
-  tnr_error *error;
-  tnr_object *handle = op->in[input].handle;
-  if (tnr_op_input_is_tensor(&op->in[input]))
-    return awaited_of_result(op, handle);
-  tnr_future *source = tnr_future_source((tnr_future *)handle);
-  if (tnr_future_is_op(source) && op->future.flight->exec)
-    return awaited_producer(op, tnr_op_of(source));
-  if (tnr_future_get_state(source) < TNR_FUTURE_CREATED)
-    return source;
-  return awaited_of_result(op, tnr_future_get_result((tnr_future *)handle, &error));
-}
-
-/* One more is missing than there is, so that the op is not ready before all inputs are looked at.
- */
-static void await_inputs(tnr_op *op) {
-  tnr_flight *flight = op->future.flight;
-  flight->missing = 1;
-  for (uint32_t i = 0; i < op->in_count; i++)
-    flight->missing += awaits(op, &op->in[i]);
-}
-
-/* Adds `by` to the uses of what the inputs are the results of. What is complete is not counted any
- * more, and what is not resolved was not counted: too few uses do no harm, see is_unseen. */
-static void count_uses(const tnr_op *op, int by) {
-  for (uint32_t i = 0; i < op->in_count; i++) {
-    tnr_future *future = (tnr_future *)op->in[i].handle;
-    if (!tnr_op_input_is_tensor(&op->in[i]) && tnr_future_is_op(future) && future->flight &&
-        tnr_future_get_state(future) != TNR_FUTURE_COMPLETE)
-      future->uses = (uint8_t)(future->uses + by);
-  }
-}
-
-/* Only the dispatcher's own reference is left, and those of resolved ops that have it as an input.
- * Each of those counts as a use, so no other thread has one. */
-static bool is_unseen(const tnr_op *op) {
-  return tnr_object_refs(&op->future.object) == 1u + op->future.uses;
 }
 
 static tnr_op_part *new_parts(tnr_op *op) {
@@ -230,7 +112,7 @@ static void place_late(tnr_op *op) {
   flight->exec = op->future.moves ? tnr_movement_exec(op) : tnr_op_known_mesh(op);
   if (flight->exec) {
     place(op);
-    await_inputs(op);
+    tnr_inputs_await(op);
     flight->missing--;
   } else if (!tnr_op_has_failed(op)) {
     if (tnr_operands_failed(op))
@@ -282,12 +164,12 @@ static void begin_flight(tnr_op *op, tnr_flight *flight) {
   flight->exec = exec_of(op);
   flight->parts_left = 0;
   flight->stage = TNR_OP_WAITING;
-  count_uses(op, 1);
+  tnr_inputs_count_uses(op, true);
   if (!flight->exec || op->future.moves) /* a copy belongs to where it comes from, too */
     open_epoch_nowhere(op);
   if (flight->exec)
     place(op);
-  await_inputs(op);
+  tnr_inputs_await(op);
   tnr_record_resolve(op);
   one_less(op);
   if (tnr_op_has_failed(op))
@@ -312,7 +194,7 @@ void tnr_op_resolve(tnr_op *op) {
 
 void tnr_op_input_ready(tnr_waiter *waiter) {
   tnr_op *op = tnr_op_of_waiter(waiter);
-  if (!awaits(op, (tnr_op_input *)waiter))
+  if (!tnr_input_awaits(op, (tnr_op_input *)waiter))
     one_less(op);
 }
 
@@ -407,48 +289,13 @@ static void finish_outputs(tnr_op *op) {
 static void end_flight(tnr_op *op) {
   tnr_runtime *runtime = op->future.runtime;
   tnr_flight *flight = op->future.flight;
-  count_uses(op, -1);
+  tnr_inputs_count_uses(op, false);
   close_epochs(flight);
   if (flight->parts && flight->parts != &flight->part)
     tnr_pool_free(&runtime->machine.objects, flight->parts,
                   (size_t)flight->exec->count * sizeof *flight->parts);
   op->future.flight = NULL;
   tnr_flight_free(&runtime->flights, flight);
-}
-
-void tnr_op_drop_inputs(tnr_runtime *runtime) {
-  tnr_object *dropped = runtime->dropped;
-  runtime->dropped = NULL;
-  if (dropped)
-    tnr_object_release_many(dropped, runtime->drops);
-}
-
-/* The end of the turn is soon enough for these. */
-static void drop_inputs_later(tnr_op *op) {
-  tnr_runtime *runtime = op->future.runtime;
-  for (uint32_t i = 0; i < op->in_count; i++) {
-    tnr_object *handle = op->in[i].handle;
-    if (handle != runtime->dropped) {
-      tnr_op_drop_inputs(runtime);
-      runtime->dropped = handle;
-      runtime->drops = 0;
-    }
-    runtime->drops++;
-  }
-}
-
-static void drop_given_up_inputs(tnr_op *op) {
-  for (uint32_t i = 0; i < op->in_count; i++)
-    tnr_drop(op->in[i].handle);
-}
-
-/* Without a write to where they stand, which stays in all the CPUs' caches that way. */
-static void drop_inputs(tnr_op *op) {
-  op->future.drained = true;
-  if (tnr_op_has_failed(op) && tnr_is_cancellation(op->future.runtime, op->future.error))
-    drop_given_up_inputs(op);
-  else
-    drop_inputs_later(op);
 }
 
 /* The future's moments pass, and what waits for them goes on. */
@@ -474,7 +321,7 @@ static void settle(tnr_op *op, bool unseen) {
 static void leave(tnr_op *op, bool unseen) {
   if (op->future.flight)
     end_flight(op);
-  drop_inputs(op);
+  tnr_inputs_drop(op);
   op->future.runtime->in_flight--;
   if (op->future.runtime->bounds.on)
     tnr_bounds_release(op);
@@ -484,20 +331,13 @@ static void leave(tnr_op *op, bool unseen) {
     tnr_object_release(&op->future.object);
 }
 
-static void give_up_inputs(tnr_op *op) {
-  tnr_error *error = op->future.error;
-  if (tnr_is_cancellation(op->future.runtime, error))
-    for (uint32_t i = 0; i < op->in_count; i++)
-      tnr_give_up(op->in[i].handle, error);
-}
-
 static void complete(tnr_op *op) {
   assert(tnr_on_dispatcher(op->future.runtime) && op->future.flight->stage == TNR_OP_ENDED);
-  bool unseen = is_unseen(op);
+  bool unseen = tnr_op_is_unseen(op);
   finish_outputs(op);
   settle(op, unseen);
   if (tnr_op_has_failed(op))
-    give_up_inputs(op);
+    tnr_inputs_give_up(op);
   leave(op, unseen);
 }
 
@@ -509,7 +349,7 @@ static void end_without_flight(tnr_op *op) {
     tnr_terms_arrive_ended(tnr_op_terms(op));
   finish_outputs(op);
   settle(op, false);
-  give_up_inputs(op);
+  tnr_inputs_give_up(op);
   leave(op, false);
 }
 
@@ -537,7 +377,7 @@ static void complete_early(tnr_op *op) {
   settle(op, false);
   if (!in_hand)
     close_epochs(op->future.flight);
-  give_up_inputs(op);
+  tnr_inputs_give_up(op);
   come_home(op);
 }
 
