@@ -191,9 +191,10 @@ static void clear_queues(tnr_runtime *runtime) {
   }
 }
 
-/* However many things are cancelled, at most a quarter of the dispatcher's time goes into this. And
- * where very much is in flight, and none of what is looked at descends from them, the rest ends
- * when its turn comes. */
+/* As long as there are any: what is on several devices may be found before what it descends from,
+ * where its first device is further than the others. However many things are cancelled, at most a
+ * quarter of the dispatcher's time goes into this. And where very much is in flight, and none of
+ * what is looked at descends from them, the rest ends when its turn comes. */
 void tnr_cancel_sweep(tnr_runtime *runtime) {
   enum { VISITED_MAX = 100000, REST = 3 };
   int64_t begin = tnr_machine_now(&runtime->machine);
@@ -202,7 +203,7 @@ void tnr_cancel_sweep(tnr_runtime *runtime) {
     return;
   tnr_found_init(&found, runtime, VISITED_MAX);
   size_t withdrawn = withdraw_descendants(&found);
-  runtime->sweep = !found.complete && withdrawn > 0;
+  runtime->sweep = withdrawn > 0;
   tnr_found_finish(&found);
   clear_queues(runtime);
   int64_t end = tnr_machine_now(&runtime->machine);

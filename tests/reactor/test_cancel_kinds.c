@@ -148,6 +148,25 @@ static void copies_and_ops_on_meshes_end_too(void **state) {
   assert_number(tnr_to_device(x, rig_cpu(runtime, 0)), 1);
 }
 
+/* The first device has nothing left of the middle one, so that the last one is found before it. */
+static void what_a_device_is_at_ends_with_what_it_descends_from(void **state) {
+  check_needs_threads();
+  tnr_runtime *runtime = *state;
+  (void)rig_block(runtime, 1);
+  const tnr_mesh *mesh = rig_cpus(runtime, 2);
+  tnr_future *x = tnr_to_async(tnr_replicate(rig_tensor(rig_cpu(runtime, 0), 1), mesh));
+  tnr_future *first = rig_plus_one(x), *last = rig_hold(rig_plus_one(first));
+  assert_made(last);
+  for (int i = 0; i < 3; i++) {
+    rig_await_turn(runtime);
+    rig_sleep_ms(1);
+  }
+  assert_ok(tnr_cancel(first));
+  assert_canceled(last);
+  rig_open_gate();
+  assert_number(tnr_to_device(x, rig_cpu(runtime, 0)), 1);
+}
+
 /* ---- composites that wait for shapes ---- */
 
 static tnr_value body(const tnr_value *in, int in_count, const void *attrs) {
@@ -159,6 +178,16 @@ static tnr_value body(const tnr_value *in, int in_count, const void *attrs) {
 static const tnr_composite_def deferred_def = {
     .name = "deferred", .needs_shapes = true, .body = body};
 #define deferred(x) TNR_COMPOSITE1(&deferred_def, x, tnr_no_attrs, )
+
+static tnr_value body_that_holds(const tnr_value *in, int in_count, const void *attrs) {
+  (void)in_count;
+  (void)attrs;
+  return rig_hold(rig_plus_one(in[0]));
+}
+
+static const tnr_composite_def held_def = {
+    .name = "held", .needs_shapes = true, .body = body_that_holds};
+#define held_until_open(x) TNR_COMPOSITE1(&held_def, x, tnr_no_attrs, )
 
 static void a_composite_ends_before_its_body_runs(void **state) {
   check_needs_threads();
@@ -184,7 +213,7 @@ static void a_composite_gives_up_what_its_body_made(void **state) {
   assert_ok(tnr_wait(created, TNR_CREATED, INT64_MAX));
   (void)rig_block(*state, 0);
   tnr_future *again = tnr_to_device(rig_plus_one(late), rig_cpu(*state, 1));
-  tnr_future *f = deferred(rig_sum(again, late));
+  tnr_future *f = held_until_open(rig_sum(again, late));
   assert_ok(tnr_cancel(f));
   assert_canceled(f);
   tnr_future *g = deferred(tnr_to_async(rig_plus_one(rig_tensor(rig_cpu(*state, 0), 1))));
@@ -246,6 +275,7 @@ int main(void) {
       rig_test(a_source_gives_up_its_tensor),
       rig_test(a_tensor_stands_for_the_op_that_makes_it),
       rig_test(copies_and_ops_on_meshes_end_too),
+      rig_test(what_a_device_is_at_ends_with_what_it_descends_from),
       rig_test(a_composite_ends_before_its_body_runs),
       rig_test(a_composite_gives_up_what_its_body_made),
       rig_test(a_composite_does_not_wait_for_the_rest),
