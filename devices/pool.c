@@ -31,19 +31,22 @@ typedef struct tnr_large_block {
   struct tnr_large_block *next;
 } tnr_large_block;
 
+enum { TINY_BINS = 2 * TNR_POOL_TINY_BINS };
+
 /* Four classes a doubling above 1 KiB: 1280, 1536, 1792, 2048, 2560, … */
-static int bin_of(size_t bytes) {
-  if (bytes <= 1024)
-    return bytes == 0 ? 0 : (int)((bytes - 1) / 64);
+static int bin_of(tnr_pool_kind kind, size_t bytes) {
+  if (bytes <= TNR_POOL_TINY_MAX)
+    return (int)tnr_pool_tiny_bin(kind, bytes);
   int doubling = 63 - __builtin_clzll(bytes - 1);
-  return 16 + 4 * (doubling - 10) + (int)((bytes - 1) >> (doubling - 2) & 3);
+  return TINY_BINS + 4 * (doubling - 10) + (int)((bytes - 1) >> (doubling - 2) & 3);
 }
 
 static size_t bin_bytes(int bin) {
-  if (bin < 16)
-    return (size_t)(bin + 1) * 64;
-  int doubling = 10 + (bin - 16) / 4;
-  return ((size_t)1 << doubling) + (size_t)((bin - 16) % 4 + 1) * ((size_t)1 << (doubling - 2));
+  if (bin < TINY_BINS)
+    return (size_t)(bin % TNR_POOL_TINY_BINS + 1) * 64;
+  int doubling = 10 + (bin - TINY_BINS) / 4;
+  size_t quarter = (size_t)1 << (doubling - 2);
+  return (size_t)((bin - TINY_BINS) % 4 + 5) * quarter;
 }
 
 static uint32_t batch_blocks(int bin) {
@@ -53,7 +56,7 @@ static uint32_t batch_blocks(int bin) {
                                     : 1;
 }
 
-static void *system_alloc(size_t bytes) {
+void *tnr_system_alloc(size_t bytes) {
   size_t alignment = bytes >= HUGE_PAGE ? HUGE_PAGE : TNR_POOL_ALIGNMENT;
   void *memory = NULL;
   if (posix_memalign(&memory, alignment, bytes) != 0)
@@ -129,7 +132,7 @@ static void note_carving(tnr_pool *pool, size_t bytes) {
 
 /* With the lock held. */
 static bool grow(tnr_pool *pool) {
-  tnr_pool_chunk *chunk = system_alloc(pool->chunk_size);
+  tnr_pool_chunk *chunk = tnr_system_alloc(pool->chunk_size);
   if (!chunk)
     return false;
   chunk->next = pool->chunks;
@@ -268,7 +271,7 @@ static void *large_alloc(tnr_pool *pool, int bin) {
   if (fresh) {
     /* the system may take its time, and this lock is everybody's */
     pthread_mutex_unlock(&pool->lock);
-    taken = system_alloc(bytes);
+    taken = tnr_system_alloc(bytes);
     pthread_mutex_lock(&pool->lock);
   }
   if (taken) {
@@ -324,10 +327,10 @@ static void *alloc_shared(tnr_pool *pool, int bin) {
   return taken;
 }
 
-static void *alloc_any(tnr_pool *pool, size_t bytes) {
+static void *alloc_any(tnr_pool *pool, tnr_pool_kind kind, size_t bytes) {
   if (too_large(bytes))
     return NULL;
-  int bin = bin_of(bytes);
+  int bin = bin_of(kind, bytes);
   tnr_pool_cache *own = own_cache(pool);
   if (!own)
     return alloc_shared(pool, bin);
@@ -335,26 +338,26 @@ static void *alloc_any(tnr_pool *pool, size_t bytes) {
 }
 
 /* The usual case of an application thread: a handle, and there is one in the shard. */
-static void *alloc_handle(tnr_pool *pool, size_t untouched, size_t bytes) {
+static void *alloc_handle(tnr_pool *pool, tnr_pool_kind kind, size_t bytes) {
   tnr_pool_shard *shard = shard_of(pool);
-  unsigned bin = tnr_pool_tiny_bin(bytes);
+  unsigned bin = tnr_pool_tiny_bin(kind, bytes);
   void *taken = NULL;
   tnr_spin_lock(&shard->lock);
   /* relaxed: closed changes only while this lock is held */
   if (shard->cache.bins[bin].count > 0 &&
       !atomic_load_explicit(&pool->closed, memory_order_relaxed)) {
     taken = tnr_pool_take(&shard->cache, bin);
-    tnr_pool_prefetch(&shard->cache, bin, untouched, bytes);
+    tnr_pool_prefetch(&shard->cache, bin, bytes);
   }
   tnr_spin_unlock(&shard->lock);
   return taken;
 }
 
-void *tnr_pool_alloc_slow(tnr_pool *pool, size_t untouched, size_t bytes) {
+void *tnr_pool_alloc_slow(tnr_pool *pool, tnr_pool_kind kind, size_t bytes) {
   void *taken = NULL;
   if (!TNR_POOL_PASS_THROUGH && bytes <= TNR_POOL_TINY_MAX && !own_cache(pool))
-    taken = alloc_handle(pool, untouched, bytes);
-  return taken ? taken : alloc_any(pool, bytes);
+    taken = alloc_handle(pool, kind, bytes);
+  return taken ? taken : alloc_any(pool, kind, bytes);
 }
 
 /* acquire-release: whoever takes the count to zero must see all other threads done with the pool */
@@ -376,8 +379,8 @@ static void free_shared(tnr_pool *pool, int bin, void *freed) {
     one_returned(pool);
 }
 
-void tnr_pool_free_slow(tnr_pool *pool, void *freed, size_t bytes) {
-  int bin = bin_of(bytes);
+void tnr_pool_free_slow(tnr_pool *pool, tnr_pool_kind kind, void *freed, size_t bytes) {
+  int bin = bin_of(kind, bytes);
   tnr_pool_cache *own = own_cache(pool);
   if (!own)
     free_shared(pool, bin, freed);

@@ -17,8 +17,9 @@ enum {
   TNR_POOL_ALIGNMENT = 64,
   TNR_POOL_TINY_MAX = 1 << 10,   /* bytes; handles are no larger */
   TNR_POOL_SMALL_MAX = 64 << 10, /* bytes; larger blocks come from the system one by one */
-  TNR_POOL_SMALL_BINS = 16 + 24, /* steps of 64 to 1 KiB, then four a doubling */
-  TNR_POOL_LARGE_BINS = 4 * 47,  /* four a doubling */
+  TNR_POOL_TINY_BINS = 16,       /* of each kind: steps of 64 */
+  TNR_POOL_SMALL_BINS = 2 * TNR_POOL_TINY_BINS + 24, /* then four a doubling */
+  TNR_POOL_LARGE_BINS = TNR_POOL_SMALL_BINS + 4 * 41,
   TNR_POOL_SHARDS = 8,
   TNR_POOL_BATCH = 64 /* blocks that move between caches at once, at most */
 };
@@ -35,8 +36,17 @@ enum {
 #define TNR_POOL_PASS_THROUGH 0
 #endif
 
-/* Free blocks of one size. Counters are atomic, relaxed: written by the cache's user alone, summed
- * by whoever asks. */
+/* What a block is for. Handles made by different threads do not become each other's, though they
+ * are of one size: each thread would get what is in another CPU's cache (and W4 of tenor bench
+ * dispatch, whose ops are as large as tensors, take a fifth longer). Larger blocks are of one kind.
+ */
+typedef enum tnr_pool_kind {
+  TNR_POOL_ANY = 0,
+  TNR_POOL_SUBMITTED /* made by who submits ops */
+} tnr_pool_kind;
+
+/* Free blocks of one size and kind. Counters are atomic, relaxed: written by the cache's user
+ * alone, summed by whoever asks. */
 typedef struct tnr_pool_bin {
   uint32_t count;                    /* free blocks */
   uint32_t unused;                   /* so many of them, the first ones, were never handed out */
@@ -100,13 +110,17 @@ tnr_status tnr_pool_init(tnr_pool *pool, const void *group, int slots);
 /* Gives everything back to the system; no block may be in use. */
 void tnr_pool_finish(tnr_pool *pool);
 
+/* Memory from the system itself, aligned to 64 bytes; much of it in huge pages, where the system
+ * has some. free gives it back. NULL when out of memory. Any thread. */
+void *tnr_system_alloc(size_t bytes);
+
 /* The slow halves of alloc and free. */
-void *tnr_pool_alloc_slow(tnr_pool *pool, size_t untouched, size_t bytes);
-void tnr_pool_free_slow(tnr_pool *pool, void *block, size_t bytes);
+void *tnr_pool_alloc_slow(tnr_pool *pool, tnr_pool_kind kind, size_t bytes);
+void tnr_pool_free_slow(tnr_pool *pool, tnr_pool_kind kind, void *block, size_t bytes);
 
 /* The bin of blocks up to TNR_POOL_TINY_MAX. */
-static inline unsigned tnr_pool_tiny_bin(size_t bytes) {
-  return bytes == 0 ? 0 : (unsigned)((bytes - 1) / 64);
+static inline unsigned tnr_pool_tiny_bin(tnr_pool_kind kind, size_t bytes) {
+  return (unsigned)kind * TNR_POOL_TINY_BINS + (bytes == 0 ? 0 : (unsigned)((bytes - 1) / 64));
 }
 
 /* The calling thread's own cache for such blocks; NULL for threads without a slot, and other sizes.
@@ -124,16 +138,14 @@ static inline void tnr_count(_Atomic uint64_t *counter) {
                         memory_order_relaxed);
 }
 
-/* The block that is handed out a few calls from now should be in this CPU's cache by then, but for
- * its first `untouched` bytes. */
-static inline void tnr_pool_prefetch(const tnr_pool_cache *cache, unsigned bin, size_t untouched,
-                                     size_t bytes) {
+/* The block that is handed out a few calls from now should be in this CPU's cache by then. */
+static inline void tnr_pool_prefetch(const tnr_pool_cache *cache, unsigned bin, size_t bytes) {
   enum { AHEAD = 3, BYTES_MAX = 512 };
   uint32_t count = cache->bins[bin].count;
   if (count < AHEAD || bytes > BYTES_MAX)
     return;
   const char *block = cache->blocks[bin][count - AHEAD];
-  for (size_t line = untouched; line < bytes; line += TNR_CACHE_LINE)
+  for (size_t line = 0; line < bytes; line += TNR_CACHE_LINE)
     tnr_prefetch(block + line);
 }
 
@@ -156,34 +168,37 @@ static inline void tnr_pool_put(tnr_pool_cache *cache, unsigned index, void *blo
   tnr_count(&bin->freed);
 }
 
-/* As tnr_pool_alloc, for a caller that writes nothing to the first `untouched` bytes: what they
- * were last written by may keep them in its CPU's cache. */
-static inline void *tnr_pool_alloc_behind(tnr_pool *pool, size_t untouched, size_t bytes) {
+/* A block of at least `bytes`, aligned to 64 bytes, contents unspecified; NULL when out of memory.
+ * Any thread. Bytes of 0 give a block all the same. */
+static inline void *tnr_pool_alloc_kind(tnr_pool *pool, tnr_pool_kind kind, size_t bytes) {
   tnr_pool_cache *own = tnr_pool_own_tiny(pool, bytes);
-  unsigned bin = tnr_pool_tiny_bin(bytes);
+  unsigned bin = tnr_pool_tiny_bin(kind, bytes);
   if (!own || own->bins[bin].count == 0)
-    return tnr_pool_alloc_slow(pool, untouched, bytes);
+    return tnr_pool_alloc_slow(pool, kind, bytes);
   void *taken = tnr_pool_take(own, bin);
-  tnr_pool_prefetch(own, bin, untouched, bytes);
+  tnr_pool_prefetch(own, bin, bytes);
   return taken;
 }
 
-/* A block of at least `bytes`, aligned to 64 bytes, contents unspecified; NULL when out of memory.
- * Any thread. Bytes of 0 give a block all the same. */
 static inline void *tnr_pool_alloc(tnr_pool *pool, size_t bytes) {
-  return tnr_pool_alloc_behind(pool, 0, bytes);
+  return tnr_pool_alloc_kind(pool, TNR_POOL_ANY, bytes);
 }
 
-/* `bytes` as in alloc. Any thread; NULL is fine. */
-static inline void tnr_pool_free(tnr_pool *pool, void *block, size_t bytes) {
+/* `kind` and `bytes` as in alloc. Any thread; NULL is fine. */
+static inline void tnr_pool_free_kind(tnr_pool *pool, tnr_pool_kind kind, void *block,
+                                      size_t bytes) {
   if (!block)
     return;
   tnr_pool_cache *own = tnr_pool_own_tiny(pool, bytes);
-  unsigned bin = tnr_pool_tiny_bin(bytes);
+  unsigned bin = tnr_pool_tiny_bin(kind, bytes);
   if (own && own->bins[bin].count < 2 * TNR_POOL_BATCH)
     tnr_pool_put(own, bin, block);
   else
-    tnr_pool_free_slow(pool, block, bytes);
+    tnr_pool_free_slow(pool, kind, block, bytes);
+}
+
+static inline void tnr_pool_free(tnr_pool *pool, void *block, size_t bytes) {
+  tnr_pool_free_kind(pool, TNR_POOL_ANY, block, bytes);
 }
 
 /* After the threads that have slots have ended: from now on blocks are counted, and when none is

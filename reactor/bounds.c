@@ -8,7 +8,7 @@
 #include "wait.h"
 #include "writable.h"
 
-/* What an op holds, in op->held: the bytes on each device of its mesh, and below them these. */
+/* What an op holds, in its extra: the bytes on each device of its mesh, and below them these. */
 enum {
   COUNTED = 1,         /* as an op in flight, */
   COUNTED_ON_MESH = 2, /* and on the devices of its mesh, which was known then */
@@ -203,8 +203,8 @@ static tnr_status enter(tnr_runtime *runtime, tnr_op *op, const tnr_want *want, 
 
 /* ---- an op ---- */
 
-void tnr_bounds_begin(tnr_op *op) {
-  op->held = 0;
+static uint64_t *held_by(const tnr_op *op) {
+  return &tnr_op_extra_of(op)->held;
 }
 
 static tnr_want want_of(const tnr_op *op) {
@@ -212,7 +212,7 @@ static tnr_want want_of(const tnr_op *op) {
 }
 
 static void note_counted(tnr_op *op, const tnr_want *want) {
-  op->held |= COUNTED | (want->mesh ? COUNTED_ON_MESH : 0);
+  *held_by(op) |= COUNTED | (want->mesh ? COUNTED_ON_MESH : 0);
 }
 
 tnr_status tnr_bounds_admit(tnr_op *op) {
@@ -227,7 +227,7 @@ tnr_status tnr_bounds_admit(tnr_op *op) {
 
 void tnr_bounds_count(tnr_op *op) {
   const tnr_want want = want_of(op);
-  if (op->held & COUNTED)
+  if (*held_by(op) & COUNTED)
     return;
   add_anyway(&op->future.runtime->bounds, &want);
   note_counted(op, &want);
@@ -277,7 +277,7 @@ static void add_on_worker(tnr_op *op, const tnr_want *want) {
     await_on_worker(op, want);
   add(bounds, want, alone);
   pthread_mutex_unlock(&bounds->lock);
-  op->held |= alone ? SURE : 0;
+  *held_by(op) |= alone ? SURE : 0;
 }
 
 tnr_status tnr_bounds_hold(tnr_op *op, const tnr_mesh *mesh, size_t bytes, tnr_fault *fault) {
@@ -293,7 +293,7 @@ tnr_status tnr_bounds_hold(tnr_op *op, const tnr_mesh *mesh, size_t bytes, tnr_f
   else
     status = enter(runtime, op, &want, fault);
   if (status == TNR_OK)
-    op->held += (uint64_t)bytes * BYTES_FROM;
+    *held_by(op) += (uint64_t)bytes * BYTES_FROM;
   return status;
 }
 
@@ -308,19 +308,19 @@ static void give_back(tnr_runtime *runtime, const tnr_mesh *mesh, uint64_t held)
 
 void tnr_bounds_drop(tnr_op *op, const tnr_mesh *mesh) {
   const uint64_t counted = COUNTED | COUNTED_ON_MESH;
-  give_back(op->future.runtime, mesh, op->held & ~counted);
-  op->held &= counted;
+  give_back(op->future.runtime, mesh, *held_by(op) & ~counted);
+  *held_by(op) &= counted;
 }
 
 void tnr_bounds_leave(tnr_op *op) {
-  give_back(op->future.runtime, tnr_future_get_mesh(&op->future), op->held);
-  op->held = 0;
+  give_back(op->future.runtime, tnr_future_get_mesh(&op->future), *held_by(op));
+  *held_by(op) = 0;
 }
 
 void tnr_bounds_release(tnr_op *op) {
   tnr_runtime *runtime = op->future.runtime;
   const tnr_mesh *mesh = tnr_future_get_mesh(&op->future);
-  uint64_t held = op->held;
+  uint64_t held = *held_by(op);
   tnr_object_release(&op->future.object);
   give_back(runtime, mesh, held);
 }

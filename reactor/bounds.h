@@ -54,9 +54,6 @@ bool tnr_bounds_fits(tnr_bounds *bounds, const tnr_want *want);
 
 /* ---- an op; also where nothing is limited for what it needs ---- */
 
-/* Who makes it: it is not in flight yet. */
-void tnr_bounds_begin(tnr_op *op);
-
 /* Any thread, for a call: counts the op in once there is room. TNR_EAGAIN, with tnr_error(): there
  * is none, and it is not to be waited for. */
 tnr_status tnr_bounds_admit(tnr_op *op) TNR_MUST_USE;

@@ -178,7 +178,7 @@ static size_t withdraw_descendants(const tnr_found *found) {
 }
 
 static bool is_withdrawn(const tnr_op_part *part) {
-  return part->op->stage == TNR_OP_WITHDRAWN;
+  return part->op->future.flight->stage == TNR_OP_WITHDRAWN;
 }
 
 static void clear_queues(tnr_runtime *runtime) {

@@ -130,7 +130,7 @@ static void take_signals(tnr_runtime *runtime) {
 
 static void prefetch_submission(uintptr_t item) {
   if (item && !(item & 1))
-    tnr_op_prefetch_all((tnr_op *)item);
+    tnr_op_prefetch((tnr_op *)item);
 }
 
 /* any thread → dispatcher */

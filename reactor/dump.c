@@ -97,9 +97,10 @@ static void say_age(text *out, int64_t ns) {
 /* ---- one op ---- */
 
 static void say_devices(text *out, const tnr_op *op) {
-  say(out, " on %s", op->exec->devices[0]->name);
-  if (op->exec->count > 1)
-    say(out, " and %d more", op->exec->count - 1);
+  const tnr_mesh *exec = op->future.flight->exec;
+  say(out, " on %s", exec->devices[0]->name);
+  if (exec->count > 1)
+    say(out, " and %d more", exec->count - 1);
 }
 
 static void say_awaited(text *out, tnr_op *op) {
@@ -119,13 +120,13 @@ static void say_awaited(text *out, tnr_op *op) {
 
 static void say_state(text *out, const tnr_found_op *found) {
   tnr_op *op = found->op;
-  switch ((tnr_op_stage)op->stage) {
+  switch ((tnr_op_stage)op->future.flight->stage) {
   case TNR_OP_LAUNCHED:
     say(out, found->begun ? "running" : "queued");
     say_devices(out, op);
     return;
   case TNR_OP_WAITING:
-    say(out, op->missing ? "waiting" : "ready");
+    say(out, op->future.flight->missing ? "waiting" : "ready");
     say_awaited(out, op);
     return;
   case TNR_OP_WITHDRAWN:

@@ -48,7 +48,8 @@ typedef enum tnr_future_state {
  * thing. */
 struct tnr_future {
   tnr_object object;
-  tnr_runtime *runtime;           /* immutable after create */
+  struct tnr_flight *flight;      /* dispatcher only: of an op: what there is while it is in flight,
+                                   * else NULL */
   _Atomic(const tnr_mesh *) mesh; /* atomic: where the result will live; NULL while not known,
                                    * written once */
   tnr_object *result;             /* a tensor or tuple; written before state is CREATED */
@@ -58,22 +59,32 @@ struct tnr_future {
   atomic_bool tell_created;       /* atomic: something waits for CREATED */
   atomic_bool has_continuations;  /* atomic: or had once */
   tnr_spin lock;                  /* of continuations */
-  bool tuple : 1;                 /* immutable after create: the result is a tuple */
+  _Atomic uint8_t parts_running;  /* atomic: of an op: parts launched that have not run; where
+                                   * workers wait */
+  uint8_t uses;   /* dispatcher only: of an op: how often ops in flight have it as an input, modulo
+                   * 256; until it is complete */
+  bool tuple : 1; /* immutable after create: the result is a tuple */
   bool has_terms : 1; /* immutable after create: it was submitted under terms; see terms.h */
   unsigned level : 2; /* immutable after create: a tnr_level, of the queue that it goes through */
   bool numbered : 1;  /* immutable after create: it has a number in a recording or timeline */
-  bool created_told;  /* dispatcher only: waiters for CREATED have been called */
-  bool launched;      /* dispatcher only: waiters for LAUNCHED have been called */
-  bool resolved : 1;  /* dispatcher only: of an op: what only the dispatcher writes in it is set */
-  bool drained : 1;   /* dispatcher only: of an op: its inputs have been given back */
-  bool seen : 1;      /* dispatcher only: by the walk that is under way; see in_flight.h */
-  bool untold : 1; /* dispatcher only: that it was resolved is to be recorded with what follows */
+  bool has_extra : 1; /* immutable after create: of an op: it has a tnr_op_extra */
+  bool moves : 1;     /* immutable after create: of an op: it moves data, from where that is or to
+                       * where it goes; others run where their result will be */
+
+  /* Dispatcher only, a byte of their own. */
+  bool : 0;
+  bool created_told : 1; /* waiters for CREATED have been called */
+  bool launched : 1;     /* waiters for LAUNCHED have been called */
+  bool drained : 1;      /* of an op: its inputs have been given back */
+  bool seen : 1;         /* by the walk that is under way; see in_flight.h */
+  bool untold : 1;       /* that it was resolved is to be recorded with what follows */
 
   /* the next cache line; of an op, the one that nobody writes to in most cases */
+  tnr_runtime *runtime;      /* immutable after create */
   tnr_letter *continuations; /* guarded by lock: the newest first */
 };
 
-_Static_assert(offsetof(tnr_future, continuations) == TNR_CACHE_LINE,
+_Static_assert(offsetof(tnr_future, runtime) == TNR_CACHE_LINE,
                "what changes from stage to stage is one cache line");
 
 enum { TNR_DESCRIBED_MAX = 16 };

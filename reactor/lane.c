@@ -59,10 +59,8 @@ void tnr_lane_returned(tnr_lane *lane, tnr_level level) {
   if (!part)
     return;
   queue->first = part->next;
-  if (queue->first) { /* it may have waited for long */
+  if (queue->first) /* it may have waited for long */
     tnr_prefetch(queue->first);
-    tnr_op_prefetch(tnr_op_around(queue->first));
-  }
   hand_over(lane, level, part);
 }
 

@@ -23,6 +23,7 @@ tnr_op *tnr_movement_new(tnr_runtime *runtime, const tnr_op_def *def, tnr_site s
   tnr_op *op = tnr_op_new(runtime, def, site, &input, 1, &attrs);
   if (!op)
     return NULL;
+  op->future.moves = true;
   tnr_future_set_mesh(&op->future, to);
   return op;
 }

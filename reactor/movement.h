@@ -8,11 +8,6 @@
 extern const tnr_op_def tnr_movement_to_device, tnr_movement_gather, tnr_movement_shard,
     tnr_movement_replicate;
 
-/* Every other op has a validate. */
-static inline bool tnr_movement_is(const tnr_op_def *def) {
-  return !def->validate;
-}
-
 /* Any thread: a movement, not submitted yet; else as tnr_op_new. `to` is where the result will
  * live, NULL for gather when the input's mesh is not known. */
 tnr_op *tnr_movement_new(tnr_runtime *runtime, const tnr_op_def *def, tnr_site site,

@@ -12,10 +12,9 @@
 
 /* ---- life ---- */
 
-static size_t op_bytes(uint32_t in_count, size_t attrs_size, bool has_terms) {
-  if (!has_terms)
-    return offsetof(tnr_op, in) + in_count * sizeof(tnr_op_input) + attrs_size;
-  return tnr_op_bytes_before_terms(in_count, attrs_size) + sizeof(tnr_held_terms);
+static size_t op_bytes(uint32_t in_count, size_t attrs_size, bool has_extra, bool has_terms) {
+  return tnr_op_bytes_of_attrs(in_count, attrs_size) + (has_extra ? sizeof(tnr_op_extra) : 0) +
+         (has_terms ? sizeof(tnr_held_terms) : 0);
 }
 
 /* Before the op is written to: what counts a reference waits until all that was written before has
@@ -24,10 +23,16 @@ static void *retain_and_alloc(tnr_pool *objects, tnr_object *const *handles, int
                               size_t bytes) {
   for (int i = 0; i < count; i++)
     tnr_object_retain(handles[i]);
-  void *taken = tnr_pool_alloc_behind(objects, offsetof(tnr_op, future), bytes);
+  void *taken = tnr_pool_alloc_kind(objects, TNR_POOL_SUBMITTED, bytes);
   for (int i = 0; i < count && !taken; i++)
     tnr_object_release(handles[i]);
   return taken;
+}
+
+static void free_op(tnr_pool *objects, tnr_op *op) {
+  size_t bytes =
+      op_bytes(op->in_count, op->def->attrs_size, op->future.has_extra, op->future.has_terms);
+  tnr_pool_free_kind(objects, TNR_POOL_SUBMITTED, op, bytes);
 }
 
 static void release_inputs(const tnr_op *op) {
@@ -43,7 +48,7 @@ static void op_destroy(tnr_object *object) {
   if (op->future.has_terms)
     tnr_terms_finish(tnr_op_terms(op));
   tnr_future_finish(&op->future);
-  tnr_pool_free(objects, op, op_bytes(op->in_count, op->def->attrs_size, op->future.has_terms));
+  free_op(objects, op);
 }
 
 static void cancel(tnr_future *future, tnr_error *error) {
@@ -58,7 +63,7 @@ static uint32_t own_refs(const tnr_future *future) {
 static void describe(tnr_future *future, tnr_description *out) {
   tnr_op *op = tnr_op_of(future);
   out->context = (tnr_error_context){
-      .composite = op->composite,
+      .composite = tnr_op_composite(op),
       .op = op->def->name,
       .site = tnr_op_site(op),
       .inputs = out->inputs,
@@ -91,14 +96,17 @@ static void set_inputs(tnr_op *op, tnr_object *const *handles) {
   }
 }
 
+static void set_extra(tnr_op *op, const tnr_frame *frame) {
+  op->future.has_extra = true;
+  *tnr_op_extra_of(op) = (tnr_op_extra){.composite = frame ? frame->name : NULL};
+}
+
 static bool hold_terms(tnr_op *op) {
-  if (tnr_terms_hold(tnr_op_terms(op), &op->future, op->def->name, tnr_op_site(op)) == TNR_OK) {
-    op->future.has_terms = true;
+  op->future.has_terms = true;
+  if (tnr_terms_hold(tnr_op_terms(op), &op->future, op->def->name, tnr_op_site(op)) == TNR_OK)
     return true;
-  }
   release_inputs(op);
-  tnr_pool_free(&op->future.runtime->machine.objects, op,
-                op_bytes(op->in_count, op->def->attrs_size, true));
+  free_op(&op->future.runtime->machine.objects, op);
   return false;
 }
 
@@ -106,27 +114,27 @@ tnr_op *tnr_op_new(tnr_runtime *runtime, const tnr_op_def *def, tnr_site site,
                    tnr_object *const *handles, int count, const void *attrs) {
   const tnr_thread *here = tnr_thread_here();
   bool has_terms = (here->terms || runtime->op_timeout_ns) && tnr_terms_bind(runtime);
-  size_t bytes = op_bytes((uint32_t)count, def->attrs_size, has_terms);
+  const tnr_frame *frame = here->frame;
+  bool has_extra = frame || runtime->bounds.on;
+  size_t bytes = op_bytes((uint32_t)count, def->attrs_size, has_extra, has_terms);
   tnr_op *op = retain_and_alloc(&runtime->machine.objects, handles, count, bytes);
   if (!op) {
     tnr_error_raise_at(def->name, site, TNR_ENOMEM, "out of memory for an op of %zu bytes", bytes);
     return NULL;
   }
-  const tnr_frame *frame = here->frame;
   tnr_future_init(&op->future, &tnr_op_class, runtime, def->result == TNR_OP_TUPLE, 2);
   if (here->terms)
     op->future.level = tnr_terms_level(runtime);
   op->def = def;
   op->file = frame ? frame->site.file : site.file;
   op->line = frame ? frame->site.line : site.line;
-  op->composite = frame ? frame->name : NULL;
   op->in_count = (uint32_t)count;
+  if (has_extra)
+    set_extra(op, frame);
   set_inputs(op, handles);
   tnr_future_set_mesh(&op->future, tnr_op_known_mesh(op));
   if (def->attrs_size)
     memcpy(tnr_op_attrs(op), attrs, def->attrs_size);
-  if (runtime->bounds.on)
-    tnr_bounds_begin(op);
   return !has_terms || hold_terms(op) ? op : NULL;
 }
 

@@ -1,18 +1,13 @@
-/* An op in flight: one allocation that holds its future, its completion event, its place in a
- * device's queue, its inputs and its attributes. */
+/* An op: one allocation that holds its future, its inputs and its attributes. */
 #ifndef TENOR_REACTOR_OP_H
 #define TENOR_REACTOR_OP_H
-
-#include <event2/event_struct.h>
 
 #include <tenor/op.h>
 
 #include "../devices/worker.h"
+#include "flight.h"
 #include "future.h"
-#include "lane.h"
 #include "terms.h"
-
-typedef struct tnr_op tnr_op;
 
 /* One input. The reference is retained until the op is complete. */
 typedef struct tnr_op_input {
@@ -21,70 +16,30 @@ typedef struct tnr_op_input {
                        * stands for all its elements */
 } tnr_op_input;
 
-/* The op's share on one device of its mesh. Dispatcher only, but for `op`. */
-struct tnr_op_part {
-  struct tnr_op_part *next; /* in a queue */
-  tnr_op *op;               /* immutable after create */
-  tnr_epoch *epoch;         /* what tnr_synchronize_device counts it in */
-};
-
-/* Where an op is. Dispatcher only.
- *
- *   submit (any thread)
- *      │
- *   in the inbox ──resolve (dispatcher)──▶ WAITING ──launch (dispatcher)──▶ LAUNCHED
- *                                          │                               │ create, execute,
- *                     no device, or abort  │                               │ signal (worker)
- *                                          ▼                               ▼
- *                                        ENDED ◀──────signals counted (dispatcher)
- *                                          │
- *                                          └──complete (dispatcher, the op's event)──▶ released
- *
- *   WAITING, LAUNCHED ──withdraw (dispatcher)──▶ WITHDRAWN: its event completes the future at once;
- *   it is released when no chain, no queue and no worker has any part of it any more
- */
-typedef enum tnr_op_stage {
-  TNR_OP_WAITING = 0,
-  TNR_OP_LAUNCHED,
-  TNR_OP_ENDED,
-  TNR_OP_WITHDRAWN
-} tnr_op_stage;
-
-/* Two blocks of cache lines. Only the dispatcher writes the first one, so that it stays in its
- * CPU's cache from op to op; the second goes from who submits to the dispatcher, a worker, and
- * back. */
-struct tnr_op {
-  /* dispatcher only, unset before resolve */
-  struct event done;    /* the completion event */
-  tnr_op_part part;     /* what parts points to where there is one */
-  tnr_op_part *parts;   /* [exec->count]; set before launch, NULL again once complete */
-  const tnr_mesh *exec; /* the devices whose queues it goes through; NULL while not known. Set
-                         * before launch, then read by workers too */
-  uint32_t missing;     /* inputs still waited for */
-  uint8_t parts_left;   /* signals still to come */
-  uint8_t stage;        /* a tnr_op_stage */
-  uint16_t uses;        /* until it is complete: how often resolved ops have it as an input, modulo
-                         * 65,536 */
-
-  /* Not in one word with what the dispatcher alone writes: compilers read several fields at once.
-   */
+/* What few ops have; see tnr_op_extra_of. */
+typedef struct tnr_op_extra {
+  const char *composite; /* immutable after create: the composite around it, or NULL */
   uint64_t held; /* where there are limits: what it holds of them, see bounds.c. Written by who
                   * submits it, then by the worker that creates, then read by the dispatcher */
-  _Atomic uint8_t parts_running; /* atomic: parts launched that have not run; where workers wait */
-  tnr_spin creating; /* held by the worker that creates the outputs, where there are several */
+} tnr_op_extra;
 
+/* It goes from who submits to the dispatcher, a worker, and back, so it is two cache lines, and one
+ * of them hardly ever written to; what only the dispatcher needs stands elsewhere, see flight.h. */
+struct tnr_op {
   _Alignas(64) tnr_future future; /* of its result; outputs also as tensors' producer */
   const tnr_op_def *def;          /* immutable after create */
-  const char *composite;          /* immutable after create: the composite around it, or NULL */
   const char *file;               /* immutable after create: the submitting call */
   int32_t line;                   /* immutable after create */
   uint32_t in_count;              /* immutable after create */
-  tnr_op_input in[]; /* [in_count]; behind them def->attrs_size bytes of attributes, and
-                      * where future.has_terms a tnr_held_terms */
+  tnr_op_input in[]; /* [in_count]; behind them def->attrs_size bytes of attributes, where
+                      * future.has_extra a tnr_op_extra, and where future.has_terms a
+                      * tnr_held_terms */
 };
 
-_Static_assert(offsetof(tnr_op, in) + sizeof(tnr_op_input) <= 5 * TNR_CACHE_LINE,
-               "an op with one input takes five cache lines");
+_Static_assert(offsetof(tnr_op, in) + sizeof(tnr_op_input) <= 2 * TNR_CACHE_LINE,
+               "an op with one input takes two cache lines");
+_Static_assert(2 * TNR_CACHE_LINE + sizeof(tnr_flight) < 5 * TNR_CACHE_LINE,
+               "an op with one input takes less than 320 bytes in flight");
 
 /* Its handle need not be touched to know: who submits may be writing to it, counting references. */
 static inline bool tnr_op_input_is_tensor(const tnr_op_input *input) {
@@ -101,23 +56,10 @@ static inline tnr_op *tnr_op_of(tnr_future *future) {
   return (tnr_op *)((char *)future - offsetof(tnr_op, future));
 }
 
-/* Whose part it is if that has only one; without a look at the part, which may be far away. Only to
- * be prefetched. */
-static inline const tnr_op *tnr_op_around(const tnr_op_part *part) {
-  return (const tnr_op *)((const char *)part - offsetof(tnr_op, part));
-}
-
 /* What has just been written on another CPU, or long ago, and will be needed soon. */
 static inline void tnr_op_prefetch(const tnr_op *op) {
   tnr_prefetch(&op->future);
   tnr_prefetch(&op->def);
-}
-
-/* The dispatcher's part, too: who is far ahead with submitting leaves none of it in any cache. */
-static inline void tnr_op_prefetch_all(const tnr_op *op) {
-  for (size_t line = 0; line < offsetof(tnr_op, future); line += TNR_CACHE_LINE)
-    tnr_prefetch((const char *)op + line);
-  tnr_op_prefetch(op);
 }
 
 /* ---- What stands in a worker's rings: an op, or a part of one that has several. ---- */
@@ -126,7 +68,7 @@ typedef uintptr_t tnr_op_item;
 enum { TNR_ITEM_CREATED = 1, TNR_ITEM_PART = 2 }; /* its lowest bits */
 
 static inline tnr_op_item tnr_op_item_of(tnr_op_part *part) {
-  return part == &part->op->part ? (tnr_op_item)part->op : (tnr_op_item)part | TNR_ITEM_PART;
+  return part->several ? (tnr_op_item)part | TNR_ITEM_PART : (tnr_op_item)part->op;
 }
 
 static inline tnr_op_part *tnr_op_item_part(tnr_op_item item) {
@@ -140,7 +82,7 @@ static inline tnr_op *tnr_op_item_op(tnr_op_item item) {
 
 static inline int tnr_op_item_piece(tnr_op_item item) {
   tnr_op_part *part = tnr_op_item_part(item);
-  return part ? (int)(part - part->op->parts) : 0;
+  return part ? part->piece : 0;
 }
 
 /* NULL (0) is fine. */
@@ -153,16 +95,32 @@ static inline void *tnr_op_attrs(tnr_op *op) {
   return op->in + op->in_count;
 }
 
-static inline size_t tnr_op_bytes_before_terms(uint32_t in_count, size_t attrs_size) {
+/* What stands behind the attributes begins here. */
+static inline size_t tnr_op_bytes_of_attrs(uint32_t in_count, size_t attrs_size) {
+  enum { ALIGNMENT = 8 };
+  _Static_assert(_Alignof(tnr_op_extra) <= ALIGNMENT && _Alignof(tnr_held_terms) <= ALIGNMENT, "");
   size_t bytes = offsetof(tnr_op, in) + in_count * sizeof(tnr_op_input) + attrs_size;
-  return (bytes + _Alignof(tnr_held_terms) - 1) / _Alignof(tnr_held_terms) *
-         _Alignof(tnr_held_terms);
+  return (bytes + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
+}
+
+static inline void *tnr_op_behind_attrs(const tnr_op *op) {
+  return (char *)op + tnr_op_bytes_of_attrs(op->in_count, op->def->attrs_size);
+}
+
+/* Where it has one. */
+static inline tnr_op_extra *tnr_op_extra_of(const tnr_op *op) {
+  return tnr_op_behind_attrs(op);
+}
+
+/* NULL where there is none. */
+static inline const char *tnr_op_composite(const tnr_op *op) {
+  return op->future.has_extra ? tnr_op_extra_of(op)->composite : NULL;
 }
 
 /* Where it has some. */
-static inline tnr_held_terms *tnr_op_terms(tnr_op *op) {
-  size_t before = tnr_op_bytes_before_terms(op->in_count, op->def->attrs_size);
-  return (tnr_held_terms *)((char *)op + before);
+static inline tnr_held_terms *tnr_op_terms(const tnr_op *op) {
+  size_t before = op->future.has_extra ? sizeof(tnr_op_extra) : 0;
+  return (tnr_held_terms *)((char *)tnr_op_behind_attrs(op) + before);
 }
 
 static inline tnr_op *tnr_op_of_waiter(tnr_waiter *waiter) {
@@ -211,7 +169,8 @@ void tnr_op_give_up(tnr_op *op);
 /* Any thread: into the inbox. TNR_ECLOSED or TNR_ENOMEM, with tnr_error(): the op is given up. */
 tnr_status tnr_op_submit(tnr_op *op) TNR_MUST_USE;
 
-/* Dispatcher: registers the completion event; counts what is missing. */
+/* Dispatcher: registers the completion event; counts what is missing. When out of memory it
+ * completes at once, with an error. */
 void tnr_op_resolve(tnr_op *op);
 
 /* Dispatcher: launches all that has nothing missing any more, and what that sets free; or only the
@@ -235,8 +194,11 @@ void tnr_op_never_ran(tnr_op_part *part);
  * about to complete by itself. */
 void tnr_op_withdraw(tnr_op *op, tnr_error *error);
 
+/* Dispatcher. */
 static inline bool tnr_op_may_be_withdrawn(const tnr_op *op) {
-  return !op->future.resolved || op->stage == TNR_OP_WAITING || op->stage == TNR_OP_LAUNCHED;
+  const tnr_flight *flight = op->future.flight;
+  return flight ? flight->stage == TNR_OP_WAITING || flight->stage == TNR_OP_LAUNCHED
+                : tnr_future_get_state(&op->future) < TNR_FUTURE_COMPLETE;
 }
 
 /* Dispatcher: the op whose completion event this is; NULL when it is another event. */
@@ -247,6 +209,13 @@ tnr_future *tnr_op_awaits(tnr_op *op, uint32_t input);
 
 /* Dispatcher: when it was submitted, or taken out of the inbox; by tnr_machine_now, ns. */
 int64_t tnr_op_since(tnr_op *op);
+
+/* Any thread that holds both: they are known to run on the same devices, piece by piece; `op` does
+ * not move data. What does to a device runs there, and what does to the host is elsewhere. */
+static inline bool tnr_op_runs_beside(const tnr_op *op, const tnr_op *other) {
+  const tnr_mesh *mesh = tnr_future_get_mesh(&op->future);
+  return mesh && tnr_future_get_mesh(&other->future) == mesh && !op->future.moves;
+}
 
 /* Any thread that makes a plain call: validates, infers and makes the outputs at once. */
 tnr_status tnr_op_create_now(tnr_op *op) TNR_MUST_USE;

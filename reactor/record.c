@@ -133,7 +133,7 @@ static uint32_t op_input(const void *of, uint32_t index) {
 
 static tnr_tape_site site_of(const tnr_op *op) {
   return (tnr_tape_site){
-      .name = op->def->name, .composite = op->composite, .file = op->file, .line = op->line};
+      .name = op->def->name, .composite = tnr_op_composite(op), .file = op->file, .line = op->line};
 }
 
 static __attribute__((noinline)) uint16_t define_other_site_of(tnr_tape *tape, const tnr_op *op,
@@ -147,7 +147,7 @@ static inline uint16_t define_site_of(tnr_tape *tape, const tnr_op *op, unsigned
   const tnr_tape_site *last = tape->last_site;
   bool same = last && last->sequence == tape->sequence && last->file == op->file &&
               last->line == op->line && last->name == op->def->name &&
-              last->composite == op->composite;
+              last->composite == tnr_op_composite(op);
   bool room = (size_t)(tape->end - tape->at) >= words * sizeof(uint64_t) &&
               tape->now - tape->base <= TNR_TRACE_TIME_MAX;
   return __builtin_expect(same && room, 1) ? last->index : define_other_site_of(tape, op, words);
@@ -236,7 +236,8 @@ static inline bool put_brief(tnr_tape *tape, unsigned type, unsigned what, const
 }
 
 static bool is_on_one(const tnr_op *op) {
-  return op->exec && op->exec->count == 1 && tnr_mesh_first(op->exec)->index <= BRIEF_MAX;
+  const tnr_mesh *exec = op->future.flight->exec;
+  return exec && exec->count == 1 && tnr_mesh_first(exec)->index <= BRIEF_MAX;
 }
 
 static void put_resolve(tnr_tape *tape, const tnr_op *op, uint32_t missing) {
@@ -254,7 +255,7 @@ static void put_resolve(tnr_tape *tape, const tnr_op *op, uint32_t missing) {
 void tnr_recording_resolve(tnr_op *op) {
   tnr_recorder *recorder = recorder_of(op);
   tnr_tape *tape = tnr_dispatcher_tape(recorder);
-  uint32_t missing = op->missing - 1;
+  uint32_t missing = op->future.flight->missing - 1;
   if (!tape || !op->future.numbered)
     return;
   op->future.untold = missing == 0 && is_on_one(op) && !recorder->ticker.made;
@@ -274,6 +275,7 @@ static void tell_resolved(tnr_tape *tape, tnr_op *op) {
 void tnr_recording_launch(tnr_op *op) {
   enum { WORDS = sizeof(tnr_trace_launch) / 8 };
   tnr_recorder *recorder = recorder_of(op);
+  const tnr_mesh *exec = op->future.flight->exec;
   tnr_timeline_note(op, TNR_TIMELINE_LAUNCH, NULL);
   tnr_tape *tape = tnr_is_recording(recorder->runtime) ? tnr_dispatcher_tape(recorder) : NULL;
   if (!tape || !op->future.numbered)
@@ -281,16 +283,16 @@ void tnr_recording_launch(tnr_op *op) {
   look_now_and_then(tape, &recorder->ticker);
   unsigned type = op->future.untold ? TNR_TRACE_BRIEF_READY : TNR_TRACE_BRIEF_LAUNCH;
   if ((op->future.untold || is_on_one(op)) &&
-      put_brief(tape, type, (unsigned)tnr_mesh_first(op->exec)->index, op)) {
+      put_brief(tape, type, (unsigned)tnr_mesh_first(exec)->index, op)) {
     op->future.untold = false;
     return;
   }
   tell_resolved(tape, op);
-  for (int i = 0; i < op->exec->count; i++) {
+  for (int i = 0; i < exec->count; i++) {
     tnr_tape_make_room(tape, sizeof(tnr_trace_launch));
     tnr_trace_launch *record = tnr_tape_begin(tape, TNR_TRACE_LAUNCH, 0, WORDS);
     record->op = tnr_op_number(op);
-    record->device = (uint16_t)op->exec->devices[i]->index;
+    record->device = (uint16_t)exec->devices[i]->index;
     record->part = (uint16_t)i;
     tnr_tape_end(tape, WORDS);
   }

@@ -52,7 +52,7 @@ static uint32_t count_same(const tnr_op *op, uint32_t i) {
 static tnr_future *result_of_same(const tnr_op *op, uint32_t i) {
   tnr_future *future = (tnr_future *)op->in[i].handle;
   bool same = !tnr_op_input_is_tensor(&op->in[i]) && tnr_future_is_op(future) &&
-              tnr_op_of(future)->exec == op->exec;
+              tnr_op_runs_beside(op, tnr_op_of(future));
   return same ? future : NULL;
 }
 

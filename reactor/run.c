@@ -17,7 +17,7 @@
 
 static bool is_running(tnr_op *op) {
   /* acquire: pairs with the release in tnr_op_run; outputs and error are then visible */
-  return atomic_load_explicit(&op->parts_running, memory_order_acquire) > 0;
+  return atomic_load_explicit(&op->future.parts_running, memory_order_acquire) > 0;
 }
 
 static uint32_t has_ended(void *op) {
@@ -66,8 +66,8 @@ static void wait_for_others(tnr_lane *lane, const tnr_op *op) {
     if (tnr_op_input_is_tensor(&op->in[i]))
       continue;
     tnr_future *source = tnr_future_source((tnr_future *)op->in[i].handle);
-    if (tnr_future_is_op(source) && tnr_op_of(source)->exec != op->exec &&
-        is_running(tnr_op_of(source)))
+    if (tnr_future_is_op(source) && is_running(tnr_op_of(source)) &&
+        !tnr_op_runs_beside(op, tnr_op_of(source)))
       wait_for_op(lane, tnr_op_of(source));
   }
 }
@@ -195,7 +195,7 @@ tnr_status tnr_op_create_now(tnr_op *op) {
   tnr_status status = TNR_OK;
   if (!tnr_operands_init(op, &in))
     return TNR_EKERNEL;
-  if (!tnr_movement_is(op->def)) {
+  if (!op->future.moves) {
     status = tnr_operands_check_devices(&in, &fault);
     if (status == TNR_OK)
       status = tnr_plan_new(op->def, tnr_op_attrs(op), in.tensors, in.count, &plan, &fault);
@@ -210,17 +210,24 @@ tnr_status tnr_op_create_now(tnr_op *op) {
   return tnr_op_has_failed(op) ? TNR_EINVAL : TNR_OK;
 }
 
-/* Where an op has several parts, the first of them creates for all. */
+static bool create_unless_there(tnr_op *op, const tnr_plan *plan, tnr_operands *in) {
+  return tnr_future_get_state(&op->future) < TNR_FUTURE_CREATED && !tnr_op_has_failed(op) &&
+         create(op, plan, in);
+}
+
+/* The first of several parts creates for all. */
+static bool create_for_all(tnr_op_part *part, const tnr_plan *plan, tnr_operands *in) {
+  tnr_spin *creating = &(part - part->piece)->creating;
+  tnr_spin_lock(creating);
+  bool tell = create_unless_there(part->op, plan, in);
+  tnr_spin_unlock(creating);
+  return tell;
+}
+
 static void create_once(tnr_worker *worker, tnr_op_item item, const tnr_plan *plan,
                         tnr_operands *in) {
-  tnr_op *op = tnr_op_item_op(item);
-  bool tell = false;
-  if (item & TNR_ITEM_PART)
-    tnr_spin_lock(&op->creating);
-  if (tnr_future_get_state(&op->future) < TNR_FUTURE_CREATED && !tnr_op_has_failed(op))
-    tell = create(op, plan, in);
-  if (item & TNR_ITEM_PART)
-    tnr_spin_unlock(&op->creating);
+  bool tell = item & TNR_ITEM_PART ? create_for_all(tnr_op_item_part(item), plan, in)
+                                   : create_unless_there(tnr_op_item_op(item), plan, in);
   if (tell) {
     tnr_worker_give_back(worker, (void *)(item | TNR_ITEM_CREATED));
     tnr_worker_flush(worker);
@@ -259,7 +266,7 @@ static bool execute(tnr_lane *lane, tnr_op_item item, tnr_plan *plan, tnr_operan
 static tnr_status get_plan(tnr_lane *lane, tnr_op *op, tnr_operands *in, tnr_plan **plan,
                            tnr_fault *fault) {
   *plan = NULL;
-  if (tnr_movement_is(op->def))
+  if (op->future.moves)
     return TNR_OK;
   tnr_status status = tnr_operands_check_devices(in, fault);
   if (status != TNR_OK)
@@ -319,7 +326,7 @@ void tnr_op_run(tnr_lane *lane, tnr_op_item item) {
   if (tnr_op_has_failed(op))
     fail_outputs(op, tnr_op_item_piece(item));
   if (runtime->worker_waits) /* release: pairs with the acquire in is_running */
-    atomic_fetch_sub_explicit(&op->parts_running, 1, memory_order_release);
+    atomic_fetch_sub_explicit(&op->future.parts_running, 1, memory_order_release);
 
   /* ---- signal ---- */
   tnr_record_ran(lane, item);

@@ -211,6 +211,7 @@ static void runtime_free(void *user) {
   tnr_runtime *runtime = user;
   tnr_dispatcher_close_fd(runtime);
   finish_lanes(runtime);
+  tnr_flights_finish(&runtime->flights);
   if (runtime->mode != TNR_THREADS)
     tnr_crank_finish(runtime);
   tnr_bounds_finish(runtime);

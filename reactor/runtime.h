@@ -63,7 +63,8 @@ struct tnr_runtime {
   _Alignas(64) struct event_base *base;
   struct event *wake_event;              /* reads wake_fd */
   tnr_op_part *ready_first, *ready_last; /* nothing missing, to be launched */
-  uint64_t in_flight;                    /* ops, and other futures that wait for something */
+  tnr_flights flights;
+  uint64_t in_flight; /* ops, and other futures that wait for something */
   /* An input of completed ops, and how many references they held: given back together, since
    * weights are the input of many ops in turn. */
   tnr_object *dropped;

@@ -6,6 +6,7 @@
 #include "cancel.h"
 #include "dispatcher.h"
 #include "error.h"
+#include "inputs.h"
 #include "movement.h"
 #include "operands.h"
 #include "record.h"
@@ -23,18 +24,17 @@ static int64_t now(const tnr_runtime *runtime) {
 
 /* With neither descriptor nor time limit the event pends until event_active, and costs no entry in
  * any list of the base. */
-static void register_completion(tnr_op *op) {
+static void register_completion(tnr_op *op, struct event *done) {
   tnr_runtime *runtime = op->future.runtime;
-  (void)event_assign(&op->done, runtime->base, -1, 0, on_done, op);
-  (void)event_add(&op->done, NULL);
-  op->done.ev_timeout.tv_sec =
-      now(runtime); /* it has no time limit, and so no use for this field */
+  (void)event_assign(done, runtime->base, -1, 0, on_done, op);
+  (void)event_add(done, NULL);
+  done->ev_timeout.tv_sec = now(runtime); /* it has no time limit, and so no use for this field */
   if (op->future.level != TNR_LEVEL_NORMAL)
-    (void)event_priority_set(&op->done, op->future.level);
+    (void)event_priority_set(done, op->future.level);
 }
 
 int64_t tnr_op_since(tnr_op *op) {
-  return op->future.has_terms ? tnr_op_terms(op)->since : op->done.ev_timeout.tv_sec;
+  return op->future.has_terms ? tnr_op_terms(op)->since : op->future.flight->done.ev_timeout.tv_sec;
 }
 
 tnr_op *tnr_op_of_event(const struct event *event) {
@@ -43,135 +43,31 @@ tnr_op *tnr_op_of_event(const struct event *event) {
 
 static void push_ready(tnr_op *op) {
   tnr_runtime *runtime = op->future.runtime;
-  op->part.next = NULL;
-  *(runtime->ready_first ? &runtime->ready_last->next : &runtime->ready_first) = &op->part;
-  runtime->ready_last = &op->part;
+  tnr_op_part *part = &op->future.flight->part;
+  part->next = NULL;
+  *(runtime->ready_first ? &runtime->ready_last->next : &runtime->ready_first) = part;
+  runtime->ready_last = part;
 }
 
-/* Until when an op has to wait for one that makes an input; what a promise was fulfilled with may
- * still be in the inbox. */
-static tnr_waits_for until(const tnr_op *op, const tnr_op *producer, bool worker_waits) {
-  bool queued = producer->future.resolved && producer->exec &&
-                (producer->exec == op->exec || worker_waits) &&
-                producer->future.level == op->future.level;
-  return queued ? TNR_UNTIL_LAUNCHED : TNR_UNTIL_COMPLETE;
-}
-
-/* What an input needs is made by `producer`, or was. */
-static bool awaits_producer(tnr_op *op, tnr_op_input *input, tnr_op *producer, bool worker_waits) {
-  return tnr_future_add_waiter(&producer->future, &input->waiter,
-                               until(op, producer, worker_waits));
-}
-
-static bool awaits_tensor(tnr_op *op, tnr_op_input *input, const tnr_tensor *tensor) {
-  tnr_op *producer = tensor->parts[0]->producer;
-  return producer && awaits_producer(op, input, producer, false);
-}
-
-static bool awaits_result(tnr_op *op, tnr_op_input *input, tnr_future *future) {
-  tnr_error *error;
-  tnr_object *result = tnr_future_get_result(future, &error);
-  if (!result)
-    return false;
-  if (result->class == &tnr_tensor_class)
-    return awaits_tensor(op, input, (tnr_tensor *)result);
-  const tnr_tuple *tuple = (tnr_tuple *)result;
-  for (int i = 0; i < tuple->count; i++)
-    if (awaits_tensor(op, input, tuple->tensors[i]))
-      return true;
-  return false;
-}
-
-/* Registers the input with the first thing that it still has to wait for; false when there is none.
- */
-static bool awaits(tnr_op *op, tnr_op_input *input) {
-  if (tnr_op_input_is_tensor(input))
-    return op->exec && awaits_tensor(op, input, (tnr_tensor *)input->handle);
-  tnr_future *future = (tnr_future *)input->handle, *source = tnr_future_source(future);
-  if (tnr_future_get_state(source) == TNR_FUTURE_COMPLETE) {
-    if (source->error || future->error)
-      (void)tnr_op_inherits_end(op, input->handle);
-    return false;
-  }
-  if (tnr_future_is_op(source) && op->exec)
-    return awaits_producer(op, input, tnr_op_of(source), op->future.runtime->worker_waits);
-  if (tnr_future_add_waiter(source, &input->waiter, TNR_UNTIL_CREATED))
-    return true;
-  return op->exec && awaits_result(op, input, future);
-}
-
-static tnr_future *awaited_producer(const tnr_op *op, tnr_op *producer) {
-  if (!producer || !op->exec || tnr_future_get_state(&producer->future) == TNR_FUTURE_COMPLETE)
-    return NULL;
-  bool launched = until(op, producer, op->future.runtime->worker_waits) == TNR_UNTIL_LAUNCHED &&
-                  producer->future.launched;
-  return launched ? NULL : &producer->future;
-}
-
-static tnr_future *awaited_of_result(const tnr_op *op, const tnr_object *result) {
-  if (!result)
-    return NULL;
-  if (result->class == &tnr_tensor_class)
-    return awaited_producer(op, ((const tnr_tensor *)result)->parts[0]->producer);
-  const tnr_tuple *tuple = (const tnr_tuple *)result;
-  tnr_future *awaited = NULL;
-  for (int i = 0; i < tuple->count && !awaited; i++)
-    awaited = awaited_of_result(op, &tuple->tensors[i]->object);
-  return awaited;
-}
-
-tnr_future *tnr_op_awaits(tnr_op *op, uint32_t input) {
-  tnr_error *error;
-  tnr_object *handle = op->in[input].handle;
-  if (tnr_op_input_is_tensor(&op->in[input]))
-    return awaited_of_result(op, handle);
-  tnr_future *source = tnr_future_source((tnr_future *)handle);
-  if (tnr_future_is_op(source) && op->exec)
-    return awaited_producer(op, tnr_op_of(source));
-  if (tnr_future_get_state(source) < TNR_FUTURE_CREATED)
-    return source;
-  return awaited_of_result(op, tnr_future_get_result((tnr_future *)handle, &error));
-}
-
-/* One more is missing than there is, so that the op is not ready before all inputs are looked at.
- */
-static void await_inputs(tnr_op *op) {
-  op->missing = 1;
-  for (uint32_t i = 0; i < op->in_count; i++)
-    op->missing += awaits(op, &op->in[i]);
-}
-
-/* Adds `by` to the uses of what the inputs are the results of. What is complete is not counted any
- * more, and what is not resolved was not counted: too few uses do no harm, see is_unseen. */
-static void count_uses(const tnr_op *op, int by) {
-  for (uint32_t i = 0; i < op->in_count; i++) {
-    tnr_future *future = (tnr_future *)op->in[i].handle;
-    if (!tnr_op_input_is_tensor(&op->in[i]) && tnr_future_is_op(future) && future->resolved &&
-        tnr_future_get_state(future) != TNR_FUTURE_COMPLETE)
-      tnr_op_of(future)->uses = (uint16_t)(tnr_op_of(future)->uses + by);
-  }
-}
-
-/* Only the dispatcher's own reference is left, and those of resolved ops that have it as an input.
- * Each of those counts as a use, so no other thread has one. */
-static bool is_unseen(const tnr_op *op) {
-  return tnr_object_refs(&op->future.object) == 1u + op->uses;
+static tnr_op_part *new_parts(tnr_op *op) {
+  tnr_flight *flight = op->future.flight;
+  if (flight->exec->count == 1)
+    return &flight->part;
+  return tnr_pool_alloc(&op->future.runtime->machine.objects,
+                        (size_t)flight->exec->count * sizeof *flight->parts);
 }
 
 static tnr_status open_epochs(tnr_op *op) {
-  const tnr_mesh *mesh = op->exec;
-  if (mesh->count > 1) {
-    size_t bytes = (size_t)mesh->count * sizeof *op->parts;
-    op->parts = tnr_pool_alloc(&op->future.runtime->machine.objects, bytes);
-    if (!op->parts)
-      return TNR_ENOMEM;
-  } else {
-    op->parts = &op->part;
-  }
-  tnr_epoch *nowhere = op->part.epoch;
+  tnr_flight *flight = op->future.flight;
+  const tnr_mesh *mesh = flight->exec;
+  tnr_epoch *nowhere = flight->part.epoch;
+  flight->parts = new_parts(op);
+  if (!flight->parts)
+    return TNR_ENOMEM;
   for (int i = 0; i < mesh->count; i++) {
     tnr_epoch *epoch = nowhere ? nowhere : tnr_lane_of(mesh->devices[i])->newest;
-    op->parts[i] = (tnr_op_part){.op = op, .epoch = epoch};
+    flight->parts[i] =
+        (tnr_op_part){.op = op, .epoch = epoch, .piece = i, .several = mesh->count > 1};
     epoch->open++;
   }
   if (nowhere)
@@ -181,13 +77,14 @@ static tnr_status open_epochs(tnr_op *op) {
 
 /* Who synchronizes any device from now on waits for it: it may come to be there. */
 static void open_epoch_nowhere(tnr_op *op) {
-  op->part.epoch = op->future.runtime->nowhere.newest;
-  op->part.epoch->open++;
+  tnr_epoch *epoch = op->future.runtime->nowhere.newest;
+  op->future.flight->part.epoch = epoch;
+  epoch->open++;
 }
 
-static void close_epochs(tnr_op *op) {
-  tnr_op_part *parts = op->parts ? op->parts : &op->part;
-  int count = op->parts ? op->exec->count : 1;
+static void close_epochs(tnr_flight *flight) {
+  tnr_op_part *parts = flight->parts ? flight->parts : &flight->part;
+  int count = flight->parts ? flight->exec->count : 1;
   for (int i = 0; i < count; i++)
     if (parts[i].epoch) {
       parts[i].epoch->open--;
@@ -199,18 +96,24 @@ static void place(tnr_op *op) {
   tnr_fault fault;
   if (open_epochs(op) == TNR_OK)
     return;
-  tnr_fail(&fault, TNR_ENOMEM, "out of memory for an op on %d devices", op->exec->count);
+  tnr_fail(&fault, TNR_ENOMEM, "out of memory for an op on %d devices",
+           op->future.flight->exec->count);
   tnr_op_fail(op, &fault);
+}
+
+static const tnr_mesh *exec_of(tnr_op *op) {
+  return op->future.moves ? tnr_movement_exec(op) : tnr_future_get_mesh(&op->future);
 }
 
 /* All inputs that had to be there for it are: where will the op run? */
 static void place_late(tnr_op *op) {
   tnr_fault fault;
-  op->exec = tnr_movement_is(op->def) ? tnr_movement_exec(op) : tnr_op_known_mesh(op);
-  if (op->exec) {
+  tnr_flight *flight = op->future.flight;
+  flight->exec = op->future.moves ? tnr_movement_exec(op) : tnr_op_known_mesh(op);
+  if (flight->exec) {
     place(op);
-    await_inputs(op);
-    op->missing--;
+    tnr_inputs_await(op);
+    flight->missing--;
   } else if (!tnr_op_has_failed(op)) {
     if (tnr_operands_failed(op))
       return;
@@ -223,15 +126,16 @@ static void place_late(tnr_op *op) {
 static void come_home(tnr_op *op);
 
 static void one_less(tnr_op *op) {
-  if (--op->missing > 0)
+  tnr_flight *flight = op->future.flight;
+  if (--flight->missing > 0)
     return;
-  if (op->stage == TNR_OP_WITHDRAWN) {
+  if (flight->stage == TNR_OP_WITHDRAWN) {
     come_home(op);
     return;
   }
-  if (!op->exec)
+  if (!flight->exec)
     place_late(op);
-  if (op->missing == 0)
+  if (flight->missing == 0)
     push_ready(op);
 }
 
@@ -249,30 +153,23 @@ static void withdraw_with(tnr_op *op, tnr_error *error) {
 }
 
 static void arrive_under_terms(tnr_op *op) {
-  withdraw_with(op, tnr_terms_arrive(tnr_op_terms(op), &op->done));
+  withdraw_with(op, tnr_terms_arrive(tnr_op_terms(op), &op->future.flight->done));
 }
 
-void tnr_op_resolve(tnr_op *op) {
-  tnr_runtime *runtime = op->future.runtime;
-  assert(tnr_on_dispatcher(runtime));
-  tnr_count(&runtime->submitted);
-  runtime->in_flight++;
-  register_completion(op);
-  op->part = (tnr_op_part){.op = op};
-  op->parts = NULL;
-  op->exec = tnr_movement_is(op->def) ? tnr_movement_exec(op) : tnr_future_get_mesh(&op->future);
-  op->parts_left = 0;
-  atomic_init(&op->parts_running, 0);
-  op->creating = (tnr_spin){false};
-  op->stage = TNR_OP_WAITING;
-  op->uses = 0;
-  op->future.resolved = true;
-  count_uses(op, 1);
-  if (!op->exec || tnr_movement_is(op->def)) /* a copy belongs to where it comes from, too */
+static void begin_flight(tnr_op *op, tnr_flight *flight) {
+  op->future.flight = flight;
+  register_completion(op, &flight->done);
+  flight->part = (tnr_op_part){.op = op};
+  flight->parts = NULL;
+  flight->exec = exec_of(op);
+  flight->parts_left = 0;
+  flight->stage = TNR_OP_WAITING;
+  tnr_inputs_count_uses(op, true);
+  if (!flight->exec || op->future.moves) /* a copy belongs to where it comes from, too */
     open_epoch_nowhere(op);
-  if (op->exec)
+  if (flight->exec)
     place(op);
-  await_inputs(op);
+  tnr_inputs_await(op);
   tnr_record_resolve(op);
   one_less(op);
   if (tnr_op_has_failed(op))
@@ -281,43 +178,60 @@ void tnr_op_resolve(tnr_op *op) {
     arrive_under_terms(op);
 }
 
+static void end_without_flight(tnr_op *op);
+
+void tnr_op_resolve(tnr_op *op) {
+  tnr_runtime *runtime = op->future.runtime;
+  assert(tnr_on_dispatcher(runtime));
+  tnr_count(&runtime->submitted);
+  runtime->in_flight++;
+  tnr_flight *flight = tnr_flight_new(&runtime->flights);
+  if (flight)
+    begin_flight(op, flight);
+  else
+    end_without_flight(op);
+}
+
 void tnr_op_input_ready(tnr_waiter *waiter) {
   tnr_op *op = tnr_op_of_waiter(waiter);
-  if (!awaits(op, (tnr_op_input *)waiter))
+  if (!tnr_input_awaits(op, (tnr_op_input *)waiter))
     one_less(op);
 }
 
 /* ---- launch ---- */
 
 static void end(tnr_op *op) {
-  if (op->stage == TNR_OP_WITHDRAWN) {
+  tnr_flight *flight = op->future.flight;
+  if (flight->stage == TNR_OP_WITHDRAWN) {
     come_home(op);
     return;
   }
-  assert(op->stage == TNR_OP_WAITING || op->stage == TNR_OP_LAUNCHED);
-  op->stage = TNR_OP_ENDED;
-  event_active(&op->done, EV_TIMEOUT, 1);
+  assert(flight->stage == TNR_OP_WAITING || flight->stage == TNR_OP_LAUNCHED);
+  flight->stage = TNR_OP_ENDED;
+  event_active(&flight->done, EV_TIMEOUT, 1);
 }
 
 static void launch(tnr_op *op) {
   tnr_runtime *runtime = op->future.runtime;
-  assert(tnr_on_dispatcher(runtime) && op->stage == TNR_OP_WAITING);
+  tnr_flight *flight = op->future.flight;
+  assert(tnr_on_dispatcher(runtime) && flight->stage == TNR_OP_WAITING);
   /* acquire: pairs with the release where it is set; `aborted` is then visible */
   if (atomic_load_explicit(&runtime->abort, memory_order_acquire) && !tnr_op_has_failed(op))
     tnr_future_set_error(&op->future, runtime->aborted);
-  if (!op->parts || tnr_op_has_failed(op)) {
+  if (!flight->parts || tnr_op_has_failed(op)) {
     end(op);
     return;
   }
-  op->stage = TNR_OP_LAUNCHED;
+  flight->stage = TNR_OP_LAUNCHED;
   tnr_record_launch(op);
-  op->parts_left = (uint8_t)op->exec->count;
+  flight->parts_left = (uint8_t)flight->exec->count;
   /* relaxed: whoever looks has seen a later launch, published after this */
-  atomic_store_explicit(&op->parts_running, op->parts_left, memory_order_relaxed);
+  atomic_store_explicit(&op->future.parts_running, flight->parts_left, memory_order_relaxed);
   if (op->future.has_terms)
     tnr_terms_launched(tnr_op_terms(op));
-  for (int i = 0; i < op->exec->count; i++)
-    tnr_lane_push(tnr_lane_of(op->exec->devices[i]), (tnr_level)op->future.level, &op->parts[i]);
+  for (int i = 0; i < flight->exec->count; i++)
+    tnr_lane_push(tnr_lane_of(flight->exec->devices[i]), (tnr_level)op->future.level,
+                  &flight->parts[i]);
   tnr_future_tell_launched(&op->future);
 }
 
@@ -341,7 +255,7 @@ void tnr_op_take_signal(tnr_lane *lane, tnr_op_item item) {
     return;
   }
   tnr_lane_returned(lane, (tnr_level)op->future.level);
-  if (--op->parts_left > 0)
+  if (--op->future.flight->parts_left > 0)
     return;
   tnr_tensor_prefetch(op->future.result);
   end(op);
@@ -352,8 +266,8 @@ void tnr_op_never_ran(tnr_op_part *part) {
   if (!tnr_op_has_failed(op))
     tnr_future_set_error(&op->future, op->future.runtime->aborted);
   /* release: pairs with the acquire in is_running; a worker may wait for this very part */
-  atomic_fetch_sub_explicit(&op->parts_running, 1, memory_order_release);
-  if (--op->parts_left == 0)
+  atomic_fetch_sub_explicit(&op->future.parts_running, 1, memory_order_release);
+  if (--op->future.flight->parts_left == 0)
     end(op);
 }
 
@@ -372,47 +286,16 @@ static void finish_outputs(tnr_op *op) {
   }
 }
 
-static void free_parts(tnr_op *op) {
-  if (op->parts && op->parts != &op->part)
-    tnr_pool_free(&op->future.runtime->machine.objects, op->parts,
-                  (size_t)op->exec->count * sizeof *op->parts);
-  op->parts = NULL;
-}
-
-void tnr_op_drop_inputs(tnr_runtime *runtime) {
-  tnr_object *dropped = runtime->dropped;
-  runtime->dropped = NULL;
-  if (dropped)
-    tnr_object_release_many(dropped, runtime->drops);
-}
-
-/* The end of the turn is soon enough for these. */
-static void drop_inputs_later(tnr_op *op) {
+static void end_flight(tnr_op *op) {
   tnr_runtime *runtime = op->future.runtime;
-  for (uint32_t i = 0; i < op->in_count; i++) {
-    tnr_object *handle = op->in[i].handle;
-    if (handle != runtime->dropped) {
-      tnr_op_drop_inputs(runtime);
-      runtime->dropped = handle;
-      runtime->drops = 0;
-    }
-    runtime->drops++;
-  }
-}
-
-static void drop_given_up_inputs(tnr_op *op) {
-  for (uint32_t i = 0; i < op->in_count; i++)
-    tnr_drop(op->in[i].handle);
-}
-
-/* Without a write to where they stand, which stays in all the CPUs' caches that way. */
-static void drop_inputs(tnr_op *op) {
-  op->future.drained = true;
-  count_uses(op, -1);
-  if (tnr_op_has_failed(op) && tnr_is_cancellation(op->future.runtime, op->future.error))
-    drop_given_up_inputs(op);
-  else
-    drop_inputs_later(op);
+  tnr_flight *flight = op->future.flight;
+  tnr_inputs_count_uses(op, false);
+  close_epochs(flight);
+  if (flight->parts && flight->parts != &flight->part)
+    tnr_pool_free(&runtime->machine.objects, flight->parts,
+                  (size_t)flight->exec->count * sizeof *flight->parts);
+  op->future.flight = NULL;
+  tnr_flight_free(&runtime->flights, flight);
 }
 
 /* The future's moments pass, and what waits for them goes on. */
@@ -422,7 +305,7 @@ static void settle(tnr_op *op, bool unseen) {
   if (tnr_op_has_failed(op))
     tnr_count(&runtime->failed);
   tnr_record_complete(op);
-  if (tnr_latency_is_due(&runtime->latency))
+  if (op->future.flight && tnr_latency_is_due(&runtime->latency))
     tnr_latency_note(&runtime->latency, tnr_machine_now(&runtime->machine) - tnr_op_since(op));
   if (op->future.has_terms)
     tnr_terms_count_end(tnr_op_terms(op));
@@ -436,9 +319,9 @@ static void settle(tnr_op *op, bool unseen) {
 
 /* The op goes, but for its future. */
 static void leave(tnr_op *op, bool unseen) {
-  close_epochs(op);
-  free_parts(op);
-  drop_inputs(op);
+  if (op->future.flight)
+    end_flight(op);
+  tnr_inputs_drop(op);
   op->future.runtime->in_flight--;
   if (op->future.runtime->bounds.on)
     tnr_bounds_release(op);
@@ -448,53 +331,60 @@ static void leave(tnr_op *op, bool unseen) {
     tnr_object_release(&op->future.object);
 }
 
-static void give_up_inputs(tnr_op *op) {
-  tnr_error *error = op->future.error;
-  if (tnr_is_cancellation(op->future.runtime, error))
-    for (uint32_t i = 0; i < op->in_count; i++)
-      tnr_give_up(op->in[i].handle, error);
-}
-
 static void complete(tnr_op *op) {
-  assert(tnr_on_dispatcher(op->future.runtime) && op->stage == TNR_OP_ENDED);
-  bool unseen = is_unseen(op);
+  assert(tnr_on_dispatcher(op->future.runtime) && op->future.flight->stage == TNR_OP_ENDED);
+  bool unseen = tnr_op_is_unseen(op);
   finish_outputs(op);
   settle(op, unseen);
   if (tnr_op_has_failed(op))
-    give_up_inputs(op);
+    tnr_inputs_give_up(op);
   leave(op, unseen);
+}
+
+static void end_without_flight(tnr_op *op) {
+  tnr_fault fault;
+  tnr_fail(&fault, TNR_ENOMEM, "out of memory for an op in flight");
+  tnr_op_fail(op, &fault);
+  if (op->future.has_terms)
+    tnr_terms_arrive_ended(tnr_op_terms(op));
+  finish_outputs(op);
+  settle(op, false);
+  tnr_inputs_give_up(op);
+  leave(op, false);
 }
 
 /* ---- withdraw ---- */
 
 void tnr_op_withdraw(tnr_op *op, tnr_error *error) {
+  tnr_flight *flight = op->future.flight;
   if (!tnr_op_may_be_withdrawn(op))
     return;
   tnr_future_set_error(&op->future, error);
-  if (!op->future.resolved)
+  if (!flight)
     return; /* a promise was fulfilled with what is still in the inbox */
-  if (op->stage == TNR_OP_WAITING && op->missing == 0)
+  if (flight->stage == TNR_OP_WAITING && flight->missing == 0)
     return; /* it is ready, and ends instead of being launched */
-  op->future.runtime->sweep |= op->stage == TNR_OP_LAUNCHED;
-  op->stage = TNR_OP_WITHDRAWN;
-  event_active(&op->done, EV_TIMEOUT, 1);
+  op->future.runtime->sweep |= flight->stage == TNR_OP_LAUNCHED;
+  flight->stage = TNR_OP_WITHDRAWN;
+  event_active(&flight->done, EV_TIMEOUT, 1);
 }
 
 /* A worker may be in it even now, and look at its inputs; so nothing goes before it is back. */
 static void complete_early(tnr_op *op) {
-  bool in_hand = op->parts_left > 0;
+  bool in_hand = op->future.flight->parts_left > 0;
   if (!in_hand || !tnr_future_end_early(&op->future))
     finish_outputs(op);
   settle(op, false);
   if (!in_hand)
-    close_epochs(op);
-  give_up_inputs(op);
+    close_epochs(op->future.flight);
+  tnr_inputs_give_up(op);
   come_home(op);
 }
 
 /* What was abroad is back: the inputs' waiters from their chains, the parts from their queues. */
 static void come_home(tnr_op *op) {
-  if (op->missing > 0 || op->parts_left > 0 ||
+  const tnr_flight *flight = op->future.flight;
+  if (flight->missing > 0 || flight->parts_left > 0 ||
       tnr_future_get_state(&op->future) < TNR_FUTURE_COMPLETE)
     return;
   finish_outputs(op); /* that came to be meanwhile */
@@ -505,9 +395,9 @@ static void on_done(evutil_socket_t fd, short what, void *user) {
   tnr_op *op = user;
   (void)fd;
   (void)what;
-  if (op->stage == TNR_OP_ENDED)
+  if (op->future.flight->stage == TNR_OP_ENDED)
     complete(op);
-  else if (op->stage == TNR_OP_WITHDRAWN)
+  else if (op->future.flight->stage == TNR_OP_WITHDRAWN)
     complete_early(op);
   else
     withdraw_with(op, tnr_terms_expire(tnr_op_terms(op)));

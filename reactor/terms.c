@@ -198,6 +198,11 @@ tnr_error *tnr_terms_arrive(tnr_held_terms *held, struct event *timer) {
   return meet_deadline(held, timer);
 }
 
+void tnr_terms_arrive_ended(tnr_held_terms *held) {
+  if (held->group)
+    tnr_group_enter(held->group, held);
+}
+
 void tnr_terms_launched(tnr_held_terms *held) {
   atomic_store_explicit(&held->phase, TNR_PHASE_QUEUED, memory_order_relaxed);
   for (tnr_group *group = held->group; group; group = group->parent)

@@ -60,6 +60,9 @@ void tnr_terms_abandon_all(tnr_thread *thread);
  * or why it is to be ended at once: a reference. */
 tnr_error *tnr_terms_arrive(tnr_held_terms *held, struct event *timer);
 
+/* The same for what has ended already: only its group hears of it. */
+void tnr_terms_arrive_ended(tnr_held_terms *held);
+
 /* It is on a device's queue. */
 void tnr_terms_launched(tnr_held_terms *held);
 

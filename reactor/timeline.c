@@ -24,7 +24,7 @@ void tnr_timeline_write(tnr_op *op, tnr_timeline_kind kind, const tnr_device *de
       .kind = kind,
       .number = tnr_op_number(op),
       .op = op->def->name,
-      .composite = op->composite,
+      .composite = tnr_op_composite(op),
       .site = tnr_op_site(op),
       .device = device,
       .status = kind == TNR_TIMELINE_COMPLETE ? tnr_error_code(tnr_future_get_error(&op->future))

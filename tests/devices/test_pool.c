@@ -62,6 +62,25 @@ static void the_first_block_may_be_of_any_size(void **state) {
   }
 }
 
+static void blocks_of_one_kind_do_not_become_the_other(void **state) {
+  enum { MANY = 300, BYTES = 150 };
+  static const tnr_pool_kind kinds[] = {TNR_POOL_ANY, TNR_POOL_SUBMITTED};
+  void *blocks[2][MANY], *again[2][MANY];
+  if (TNR_POOL_PASS_THROUGH)
+    skip();
+  for (int i = 0; i < 2 * MANY; i++)
+    assert_non_null(blocks[i % 2][i / 2] = tnr_pool_alloc_kind(*state, kinds[i % 2], BYTES));
+  for (int i = 0; i < 2 * MANY; i++)
+    tnr_pool_free_kind(*state, kinds[i % 2], blocks[i % 2][i / 2], BYTES);
+  for (int i = 0; i < 2 * MANY; i++)
+    again[i % 2][i / 2] = tnr_pool_alloc_kind(*state, kinds[i % 2], BYTES);
+  for (int i = 0; i < 2 * MANY; i++) {
+    for (int other = 0; other < MANY; other++)
+      assert_ptr_not_equal(again[i % 2][i / 2], blocks[1 - i % 2][other]);
+    tnr_pool_free_kind(*state, kinds[i % 2], again[i % 2][i / 2], BYTES);
+  }
+}
+
 static void nothing_is_given_back_for_null(void **state) {
   tnr_pool_free(*state, NULL, 100);
 }
@@ -241,6 +260,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       fresh(blocks_of_every_size_are_aligned_and_apart),
       fresh(the_first_block_may_be_of_any_size),
+      fresh(blocks_of_one_kind_do_not_become_the_other),
       fresh(nothing_is_given_back_for_null),
       fresh(what_no_machine_has_is_refused),
       fresh(live_and_peak_bytes_are_counted),

@@ -10,7 +10,7 @@ static atomic_int uses, told;
 static void note_uses(tnr_value future, void *user) {
   (void)future;
   (void)user;
-  atomic_store(&uses, tnr_op_of(watched)->uses);
+  atomic_store(&uses, watched->uses);
 }
 
 static void count(tnr_value future, void *user) {
