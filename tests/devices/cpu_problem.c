@@ -93,27 +93,26 @@ static expected expect_binary(const problem *p, const int64_t *index) {
   return (expected){value, fabs(value) + fabs(a) + fabs(b)};
 }
 
-/* The element of a matmul operand at (batch of index, row, column). */
-static int64_t matrix_element(const tnr_shape *shape, const int64_t *index, int64_t rank,
-                              bool transposed, int64_t row, int64_t column) {
-  int64_t own[TNR_MAX_RANK];
-  memcpy(own, index, (size_t)rank * sizeof *own);
-  own[rank - 2] = transposed ? column : row;
-  own[rank - 1] = transposed ? row : column;
-  return ravel_broadcast(shape, own, rank);
+/* The element of a matmul operand at (batch of index, row, column); changes the rest of index. */
+static int64_t matrix_element(const tnr_shape *shape, int64_t *index, int64_t rank, bool transposed,
+                              int64_t row, int64_t column) {
+  index[rank - 2] = transposed ? column : row;
+  index[rank - 1] = transposed ? row : column;
+  return ravel_broadcast(shape, index, rank);
 }
 
 static expected expect_matmul(const problem *p, const int64_t *index) {
   const tnr_shape *a = &p->in[0].shape, *b = &p->in[1].shape;
   int64_t rank = p->out.shape.rank;
-  int64_t depth = a->dims[a->rank - (p->primitive.transpose_a ? 2 : 1)];
+  int64_t depth = a->dims[a->rank - (p->primitive.transpose_a ? 2 : 1)], own[TNR_MAX_RANK];
   expected sum = {0, 0};
   if (p->in_count > 2)
     sum.value = input(p, 2, index[rank - 1]);
   sum.magnitude = fabs(sum.value);
+  memcpy(own, index, sizeof own);
   for (int64_t k = 0; k < depth; k++) {
-    int64_t at_a = matrix_element(a, index, rank, p->primitive.transpose_a, index[rank - 2], k);
-    int64_t at_b = matrix_element(b, index, rank, p->primitive.transpose_b, k, index[rank - 1]);
+    int64_t at_a = matrix_element(a, own, rank, p->primitive.transpose_a, index[rank - 2], k);
+    int64_t at_b = matrix_element(b, own, rank, p->primitive.transpose_b, k, index[rank - 1]);
     double term = input(p, 0, at_a) * input(p, 1, at_b);
     sum.value += term;
     sum.magnitude += fabs(term);

@@ -7,7 +7,7 @@ import { chromium } from "playwright-core";
 
 export class Browser {
   static async launch() {
-    const args = process.getuid() === 0 ? ["--no-sandbox"] : [];
+    const args = ["--disable-gpu", ...(process.getuid() === 0 ? ["--no-sandbox"] : [])];
     return new Browser(await chromium.launch({ executablePath: process.env.CHROMIUM, args }));
   }
 

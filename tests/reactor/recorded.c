@@ -6,7 +6,7 @@
 
 #include "check.h"
 
-enum { INDICES = 1 << 16, TAPES = 128 };
+enum { TAPES = 128 };
 
 /* ---- the file ---- */
 
@@ -32,15 +32,45 @@ static void check_header(const recorded *r) {
 
 /* ---- records ---- */
 
+/* Definitions of one kind, by their indices. */
+typedef struct table {
+  const void **at; /* [room]; NULL where there is none */
+  size_t room;
+} table;
+
+static void define(table *t, size_t index, const void *definition) {
+  if (index >= t->room) {
+    size_t room = 2 * index + 16;
+    t->at = realloc(t->at, room * sizeof *t->at);
+    assert_non_null(t->at);
+    memset(t->at + t->room, 0, (room - t->room) * sizeof *t->at);
+    t->room = room;
+  }
+  t->at[index] = definition;
+}
+
+static const void *defined(const table *t, size_t index) {
+  return index < t->room ? t->at[index] : NULL;
+}
+
+static void forget(table *t) {
+  free(t->at);
+  *t = (table){0};
+}
+
 /* One tape while it is read. */
 typedef struct chunk {
   uint64_t sequence, base, last;
   uint32_t offset;
   uint64_t lost;
-  const tnr_trace_site *sites[INDICES];
-  const tnr_trace_plan *plans[INDICES];
-  const tnr_trace_group *groups[INDICES];
+  table sites, plans, groups;
 } chunk;
+
+static void forget_all(chunk *c) {
+  forget(&c->sites);
+  forget(&c->plans);
+  forget(&c->groups);
+}
 
 static recorded_event *add_event(recorded *r) {
   if ((r->count & (r->count - 1)) == 0) {
@@ -71,7 +101,7 @@ static void read_brief(const chunk *c, const uint64_t *words, recorded_event *ev
     event->type = TNR_TRACE_RUN;
     event->flags = event->what;
     event->what = event->device;
-    event->plan = c->plans[words[1] & 0xffff];
+    event->plan = defined(&c->plans, words[1] & 0xffff);
     event->create = words[1] >> 16 & 0xffff;
     event->execute = words[1] >> 32;
     break;
@@ -79,7 +109,7 @@ static void read_brief(const chunk *c, const uint64_t *words, recorded_event *ev
     event->type = TNR_TRACE_SUBMIT;
     event->flags = event->what;
     event->parent = (uint32_t)words[1];
-    event->site = c->sites[words[1] >> 32 & 0xffff];
+    event->site = defined(&c->sites, words[1] >> 32 & 0xffff);
     event->inputs = (uint32_t)(words[1] >> 48 & 0xff);
     event->priority = TNR_PRIORITY_NORMAL;
     event->input = (const uint32_t *)(words + 2);
@@ -107,16 +137,16 @@ static void read_long(const chunk *c, const uint64_t *words, recorded_event *eve
   switch (event->type) {
   case TNR_TRACE_SUBMIT:
     event->parent = submit->parent;
-    event->site = c->sites[submit->site];
+    event->site = defined(&c->sites, submit->site);
     event->inputs = submit->inputs;
-    event->group = submit->group ? c->groups[submit->group - 1] : NULL;
+    event->group = submit->group ? defined(&c->groups, submit->group - 1) : NULL;
     event->priority = submit->priority;
     event->input = (const uint32_t *)(submit + 1);
     break;
   case TNR_TRACE_RUN:
   case TNR_TRACE_BEGIN:
     event->what = run->device;
-    event->plan = run->plan == 0xffff ? NULL : c->plans[run->plan];
+    event->plan = run->plan == 0xffff ? NULL : defined(&c->plans, run->plan);
     event->create = run->create;
     event->execute = run->execute;
     break;
@@ -148,13 +178,13 @@ static bool is_definition(chunk *c, const uint64_t *words) {
   const tnr_trace_group *group = (const tnr_trace_group *)words;
   switch (words[0] & 0xff) {
   case TNR_TRACE_SITE:
-    c->sites[site->index] = site;
+    define(&c->sites, site->index, site);
     return true;
   case TNR_TRACE_PLAN:
-    c->plans[plan->index] = plan;
+    define(&c->plans, plan->index, plan);
     return true;
   case TNR_TRACE_GROUP:
-    c->groups[group->index] = group;
+    define(&c->groups, group->index, group);
     return true;
   case TNR_TRACE_THREAD:
     return true;
@@ -197,9 +227,7 @@ static void begin_chunk(chunk *c, const tnr_trace_piece *piece) {
   assert_true(piece->sequence > c->sequence);
   assert_int_equal(piece->offset, 0);
   assert_true(piece->lost >= c->lost);
-  memset(c->sites, 0, sizeof c->sites);
-  memset(c->plans, 0, sizeof c->plans);
-  memset(c->groups, 0, sizeof c->groups);
+  forget_all(c);
   c->sequence = piece->sequence;
   c->base = piece->base;
   c->last = piece->base > c->last ? piece->base : c->last;
@@ -247,8 +275,10 @@ recorded recorded_read(const char *path) {
     at += sizeof *piece + piece->bytes;
     r.pieces++;
   }
-  for (int i = 0; i < TAPES; i++)
+  for (int i = 0; i < TAPES; i++) {
     r.lost += chunks[i].lost;
+    forget_all(&chunks[i]);
+  }
   free(chunks);
   return r;
 }
@@ -329,21 +359,23 @@ void recorded_check_input(const recorded *r, uint32_t op, uint32_t index, uint32
   assert_int_equal(submit->input[index], from);
 }
 
+static int compare_numbers(const void *a, const void *b) {
+  uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
+  return (x > y) - (x < y);
+}
+
 uint32_t recorded_op(const recorded *r, const char *name, int index) {
-  uint32_t below = 0;
-  size_t length = strlen(name);
-  for (;; index--) {
-    uint32_t found = UINT32_MAX;
-    for (size_t i = 0; i < r->count; i++) {
-      const recorded_event *event = &r->events[i];
-      if (event->type == TNR_TRACE_SUBMIT && event->op > below && event->op < found &&
-          event->site->name_bytes == length && memcmp(event->site + 1, name, length) == 0)
-        found = event->op;
-    }
-    if (found == UINT32_MAX)
-      return 0;
-    if (index == 0)
-      return found;
-    below = found;
+  uint32_t *ops = malloc((r->count + 1) * sizeof *ops);
+  size_t length = strlen(name), count = 0;
+  assert_non_null(ops);
+  for (size_t i = 0; i < r->count; i++) {
+    const recorded_event *event = &r->events[i];
+    if (event->type == TNR_TRACE_SUBMIT && event->op != 0 && event->site->name_bytes == length &&
+        memcmp(event->site + 1, name, length) == 0)
+      ops[count++] = event->op;
   }
+  qsort(ops, count, sizeof *ops, compare_numbers);
+  uint32_t found = (size_t)index < count ? ops[index] : 0;
+  free(ops);
+  return found;
 }
