@@ -3,6 +3,13 @@
 #include "bench_cpus.h"
 
 #include "bench.h"
+#include "bench_meter.h"
+
+#include <unistd.h>
+
+/* Short enough to fall between two disturbances of a few ms. */
+enum { SLICES = 3, STEPS = 80000 };
+enum { LEARN_NS = 2000000000, LEARN_REST_US = 20000 };
 
 cpu_set_t cpus_allowed(void) {
   cpu_set_t allowed;
@@ -24,4 +31,25 @@ void cpus_use_one(const cpu_set_t *allowed, int n) {
 void cpus_use_all(const cpu_set_t *allowed) {
   if (sched_setaffinity(0, sizeof *allowed, allowed) != 0)
     bench_die("cannot choose a CPU");
+}
+
+struct cpu_pace cpus_look(const cpu_set_t *allowed, int count) {
+  struct cpu_pace pace = {.least = UINT64_MAX};
+  for (int i = 0; i < count && i < CPU_COUNT(allowed); i++) {
+    cpus_use_one(allowed, i);
+    struct cpu_pace one = cpu_pace_measure(SLICES, STEPS);
+    pace.median = one.median > pace.median ? one.median : pace.median;
+    pace.least = one.least < pace.least ? one.least : pace.least;
+  }
+  return pace;
+}
+
+void cpus_learn(struct sampling *sampling) {
+  cpu_set_t allowed = cpus_allowed();
+  uint64_t end = meter_now() + LEARN_NS;
+  while (meter_now() < end) {
+    sampling_note(sampling, cpus_look(&allowed, CPUS_ALL));
+    usleep(LEARN_REST_US);
+  }
+  cpus_use_all(&allowed);
 }
