@@ -20,7 +20,7 @@ const char sampled_usage[] =
     "  --patience N   with --undisturbed, make none of a turn again after N s of tries (default "
     "15)\n"
     "\n"
-    "A sample, some 10 ms of one subject, is undisturbed when each CPU that it could use is at 90 "
+    "A sample, some 30 ms of one subject, is undisturbed when each CPU that it could use is at 90 "
     "%\n"
     "or more of the best pace right before and right after it: at how fast a CPU gets through a\n"
     "fixed piece of work. The best is the fastest seen meanwhile. In a virtual machine a CPU "
