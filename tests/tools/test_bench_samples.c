@@ -1,3 +1,4 @@
+#define _GNU_SOURCE /* cpu_set_t */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -11,6 +12,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "bench_cpus.h"
 #include "bench_sampled.h"
 #include "bench_samples.h"
 
@@ -96,6 +98,29 @@ static void a_pace_is_measured(void **state) {
   struct cpu_pace pace = cpu_pace_measure(3, 1000);
   assert_true(pace.least > 0);
   assert_true(pace.median >= pace.least);
+}
+
+static void threads_that_find_no_other_cpu_share(void **state) {
+  (void)state;
+  assert_int_equal(cpus_runnable("5.05 4.03 3.44 4/100 27167\n"), 4);
+  assert_int_equal(cpus_runnable("nonsense"), 0);
+  assert_false(cpus_are_shared(1, 2, 2));
+  assert_true(cpus_are_shared(2, 2, 2));
+  assert_false(cpus_are_shared(2, 1, 2));
+  assert_true(cpus_are_shared(3, 1, 2));
+  assert_false(cpus_are_shared(0, 2, 2));
+}
+
+static void a_look_leaves_the_thread_on_the_last_cpu(void **state) {
+  (void)state;
+  cpu_set_t allowed = cpus_allowed();
+  struct cpu_pace pace = cpus_look(&allowed, CPUS_ALL);
+  assert_true(pace.least > 0 && pace.median >= pace.least);
+  cpu_set_t now = cpus_allowed();
+  assert_int_equal(CPU_COUNT(&now), 1);
+  cpus_use_all(&allowed);
+  now = cpus_allowed();
+  assert_true(CPU_EQUAL(&now, &allowed));
 }
 
 static void the_slower_of_before_and_after_judges(void **state) {
@@ -316,6 +341,8 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(nine_tenths_of_the_best_pace_are_undisturbed),
       cmocka_unit_test(a_pace_is_measured),
+      cmocka_unit_test(threads_that_find_no_other_cpu_share),
+      cmocka_unit_test(a_look_leaves_the_thread_on_the_last_cpu),
       cmocka_unit_test(the_slower_of_before_and_after_judges),
       cmocka_unit_test(each_subject_is_judged_by_its_own_cpus),
       cmocka_unit_test(a_disturbed_sample_is_made_again_and_no_other),
