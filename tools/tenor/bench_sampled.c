@@ -17,20 +17,17 @@ const char sampled_usage[] =
     "  --repeats N    turns of all subjects (default 25)\n"
     "  --cpus LIST    pin the process, for example 0 or 0,1 (default: not pinned)\n"
     "  --undisturbed  count undisturbed samples only, and make the others again\n"
-    "  --patience N   with --undisturbed, make none of a turn again after N s of tries (default "
-    "15)\n"
+    "  --patience N   with --undisturbed, make none of a turn again after N s of tries\n"
+    "                 (default 15)\n"
     "\n"
-    "A sample, some 30 ms of one subject, is undisturbed when each CPU that it could use is at 90 "
-    "%\n"
-    "or more of the best pace right before and right after it: at how fast a CPU gets through a\n"
-    "fixed piece of work. The best is the fastest seen meanwhile. In a virtual machine a CPU "
-    "loses\n"
-    "half of its pace, and no counter tells, while somebody else uses the same core. Ratios are "
-    "of\n"
-    "samples of the same turn, and medians over turns: with --undisturbed, over those of which "
-    "both\n"
-    "samples were undisturbed. A ~ before a figure says that there was a disturbed one among "
-    "them.\n";
+    "A sample, some 30 ms of one subject, is undisturbed when every CPU that it could use is at\n"
+    "90 % or more of the best pace, both before and after it. The pace is how fast a CPU gets\n"
+    "through a fixed piece of work; the best is the fastest seen meanwhile. In a virtual machine\n"
+    "a CPU loses half of its pace, and no counter tells, while somebody else uses the same core.\n"
+    "A CPU that another thread of this machine wants has not its full pace either. Ratios are of\n"
+    "samples of one turn. Medians are over turns: with --undisturbed, over those of which no\n"
+    "sample that the figure needs was disturbed. When there is none they are over all, and a ~\n"
+    "before a figure says that it rests on disturbed samples.\n";
 
 /* --- measuring -------------------------------------------------------------------------------- */
 
