@@ -219,7 +219,7 @@ int bench_common_options(int argc, char **argv, void (*usage)(FILE *to), struct 
   int option;
   snprintf(name, sizeof name, "bench %s", argv[0]);
   argv[0] = tool; /* what getopt's sentences begin with */
-  optind = 0; /* getopt starts afresh */
+  optind = 0;     /* getopt starts afresh */
   while ((option = getopt_long(argc, argv, "h", known, NULL)) != -1) {
     if (option == 'h') {
       usage(stdout);
