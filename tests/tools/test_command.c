@@ -139,6 +139,8 @@ static void says_its_version_and_its_help(void **state) {
   assert_says(help.out, "devices");
   assert_says(succeed("run --help").out, "--threads-per-device");
   assert_says(succeed("devices --help").out, "Usage: tenor devices");
+  assert_says(succeed("bench model --help").out, "--undisturbed");
+  assert_says(succeed("bench matmul --help").out, "--patience N");
 }
 
 static void lists_the_devices(void **state) {
@@ -186,6 +188,11 @@ static void a_wrong_command_line_gives_2_and_a_sentence(void **state) {
        "there is no device 'cpu:64': the last of its kind is cpu:63"},
       {"run a.onnx --devices cpu:0,sim:0,cpu:0", "device cpu:0 is listed twice"},
       {"devices cpu:0", "'cpu:0' is too many"},
+      {"bench model --patience 0", "--patience needs a number from 1 to 999999, not '0'"},
+      {"bench model --patience 1s", "--patience needs a number from 1 to 999999, not '1s'"},
+      {"bench matmul --patience", "option '--patience' requires an argument"},
+      {"bench matmul --undisturbed=yes", "option '--undisturbed' doesn't allow an argument"},
+      {"bench matmul --repeats 0", "--repeats needs a number from 1 to "},
   };
   for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
     fail_with(2, cases[i].arguments, cases[i].sentence);

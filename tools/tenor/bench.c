@@ -195,6 +195,11 @@ static bool take_common(int option, struct bench_common *out, const char **cpus)
   case 'c':
     *cpus = optarg;
     return bench_pin(optarg);
+  case 'u':
+    out->undisturbed = true;
+    return true;
+  case 'p':
+    return bench_number("--patience", optarg, 1, BENCH_PATIENCE_MAX, &out->patience);
   default:
     return false;
   }
@@ -205,12 +210,16 @@ int bench_common_options(int argc, char **argv, void (*usage)(FILE *to), struct 
   static const struct option known[] = {{"json", no_argument, NULL, 'j'},
                                         {"repeats", required_argument, NULL, 'r'},
                                         {"cpus", required_argument, NULL, 'c'},
+                                        {"undisturbed", no_argument, NULL, 'u'},
+                                        {"patience", required_argument, NULL, 'p'},
                                         {"help", no_argument, NULL, 'h'},
                                         {0}};
+  static char tool[] = "tenor";
   char name[32];
   int option;
   snprintf(name, sizeof name, "bench %s", argv[0]);
-  optind = 0; /* getopt starts afresh */
+  argv[0] = tool; /* what getopt's sentences begin with */
+  optind = 0;     /* getopt starts afresh */
   while ((option = getopt_long(argc, argv, "h", known, NULL)) != -1) {
     if (option == 'h') {
       usage(stdout);

@@ -29,16 +29,18 @@ bool bench_in_child(void (*measure)(const void *argument, double *values), const
  * sentence on stderr when that can not be. */
 bool bench_pin(const char *cpus);
 
-enum { BENCH_REPEATS_MAX = 1000 };
+enum { BENCH_REPEATS_MAX = 1000, BENCH_PATIENCE_MAX = 999999 };
 
 struct bench_common {
   bool json;
   long repeats;
+  bool undisturbed; /* disturbed samples are made again (bench_samples.h) */
+  long patience;    /* s */
 };
 
-/* Reads the options --json, --repeats, --cpus and --help of a benchmark that has no others. Returns
- * -1 to go on, else the exit status. `cpus` becomes the list of --cpus, to which the process is
- * pinned then. */
+/* Reads the options --json, --repeats, --cpus, --undisturbed, --patience and --help of a benchmark
+ * that has no others. Returns -1 to go on, else the exit status. `cpus` becomes the list of --cpus,
+ * to which the process is pinned then. */
 int bench_common_options(int argc, char **argv, void (*usage)(FILE *to), struct bench_common *out,
                          const char **cpus);
 

@@ -4,7 +4,7 @@
 #include "bench_cpus.h"
 #include "bench_meter.h"
 #include "bench_onednn.h"
-#include "bench_report.h"
+#include "bench_sampled.h"
 #include "watch.h"
 
 #include <math.h>
@@ -12,15 +12,18 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { SIZES = 4, ROUND_NS = 60000000 };
+enum { SIZES = 4, DTYPES = 2, PROBLEMS = DTYPES * SIZES, SAMPLE_NS = 30000000 };
 
 static const long sizes[SIZES] = {256, 512, 1024, 2048};
-static const tnr_dtype dtypes[] = {TNR_F32, TNR_BF16};
+static const tnr_dtype dtypes[DTYPES] = {TNR_F32, TNR_BF16};
+
+enum subject { DIRECT, TENOR, SUBJECTS };
+
+static const char *const subjects[SUBJECTS] = {"oneDNN", "tenor"};
 
 struct problem {
   long size; /* n of [n, n] x [n, n] */
   tnr_dtype dtype;
-  long rounds;
 };
 
 /* Small whole numbers, so that sums are the same in whatever order. */
@@ -81,15 +84,21 @@ static void pair_destroy(struct pair *pair) {
     bench_die_of_error("cannot close the runtime");
 }
 
-/* On the CPU of the device's worker; who submits begins on another one. */
+/* Who submits begins on another CPU than the worker's: that one stays where it is and could not
+ * make way. */
+static void leave_worker(const struct pair *pair) {
+  cpus_use_one(&pair->cpus, 1);
+  cpus_use_all(&pair->cpus);
+}
+
+/* On the CPU of the device's worker. */
 static double time_direct(const struct pair *pair, long count) {
   cpus_use_one(&pair->cpus, 0);
   uint64_t begin = meter_now();
   for (long i = 0; i < count; i++)
     direct_run(pair->direct);
   double each = (double)(meter_now() - begin) / (double)count;
-  cpus_use_one(&pair->cpus, 1);
-  cpus_use_all(&pair->cpus);
+  leave_worker(pair);
   return each;
 }
 
@@ -132,102 +141,139 @@ static void check_result(const struct pair *pair) {
   tnr_release(c);
 }
 
-/* Two values a round: oneDNN, tenor; ns. */
-static void measure(const void *argument, double *values) {
-  const struct problem *problem = argument;
-  struct pair pair = pair_create(problem);
-  check_result(&pair);
-  long count = (long)fmax(2, ROUND_NS / time_direct(&pair, 2));
-  time_tenor(&pair, 2);
-  for (long i = 0; i < problem->rounds; i++) {
-    values[2 * i] = time_direct(&pair, count);
-    values[2 * i + 1] = time_tenor(&pair, count);
-  }
-  pair_destroy(&pair);
+struct run {
+  struct pair pair;
+  long count; /* of products in a sample */
+};
+
+static double measure_subject(void *user, int subject) {
+  const struct run *run = user;
+  return (subject == DIRECT ? time_direct : time_tenor)(&run->pair, run->count);
+}
+
+static struct cpu_pace look(void *user, int subject) {
+  const struct run *run = user;
+  struct cpu_pace pace = cpus_look(&run->pair.cpus, subject == DIRECT ? 1 : CPUS_ALL);
+  leave_worker(&run->pair);
+  return pace;
+}
+
+/* ns of a direct call, of the least disturbed of some. */
+static double time_product(const struct pair *pair) {
+  enum { TRIES = 4 };
+  double least = INFINITY;
+  for (int i = 0; i < TRIES; i++)
+    least = fmin(least, time_direct(pair, 1));
+  return least;
+}
+
+static void measure(const struct sampled *sampled) {
+  struct run run = {.pair = pair_create(sampled->problem)};
+  check_result(&run.pair);
+  run.count = (long)fmax(1, SAMPLE_NS / time_product(&run.pair));
+  time_tenor(&run.pair, 2);
+  const struct sampler sampler = {measure_subject, look, sampled_now, sampled_rest, &run};
+  samples_settle(sampled->samples, &sampler);
+  pair_destroy(&run.pair);
 }
 
 /* --- reporting -------------------------------------------------------------------------------- */
 
-static const char *name_of(const struct problem *problem, char out[16]) {
-  snprintf(out, 16, "%s %ld", tnr_dtype_name(problem->dtype), problem->size);
-  return out;
-}
-
-static void note_round(struct report *report, const struct problem *problem, const char *name,
-                       const double *values) {
-  static const char *const subjects[] = {"oneDNN", "tenor"};
-  double flops = 2 * pow((double)problem->size, 3);
-  for (int i = 0; i < 2; i++) {
-    struct figure which = {
-        .workload = name, .subject = subjects[i], .metric = "time", .unit = "ns"};
-    report_add(report, &which, values[i]);
-    which.metric = "rate";
-    which.unit = "GFLOP/s";
-    report_add(report, &which, flops / values[i]);
+static void note_problem(struct report *report, const struct sampled *sampled) {
+  const struct problem *problem = sampled->problem;
+  struct sampled_figure figure = {.which = {.workload = sampled->name}, .base = -1};
+  for (int i = 0; i < SUBJECTS; i++) {
+    figure.subject = i;
+    figure.which.subject = subjects[i];
+    figure.which.metric = "time";
+    figure.which.unit = "ns";
+    figure.work = 0;
+    report_add_sampled(report, &figure, sampled->samples);
+    figure.which.metric = "rate";
+    figure.which.unit = "GFLOP/s";
+    figure.work = 2 * pow((double)problem->size, 3);
+    report_add_sampled(report, &figure, sampled->samples);
   }
-  const struct figure ratio = {
-      .workload = name, .subject = "tenor", .metric = "ratio", .unit = "x oneDNN"};
-  report_add(report, &ratio, values[0] / values[1]);
+  figure.which.metric = "ratio";
+  figure.which.unit = "x oneDNN";
+  figure.base = DIRECT;
+  report_add_sampled(report, &figure, sampled->samples);
 }
 
-static bool measure_one(struct report *report, const struct problem *problem, const char *name) {
-  double values[2 * BENCH_REPEATS_MAX];
-  if (!bench_in_child(measure, problem, values, (int)(2 * problem->rounds))) {
-    command_fail("matmul %s was not measured", name);
-    return false;
-  }
-  for (long i = 0; i < problem->rounds; i++)
-    note_round(report, problem, name, &values[2 * i]);
-  return true;
+static void print_figure(const struct report *report, const char *name, const char *subject,
+                         const char *metric, double scale) {
+  const struct figure *figure = report_find(report, name, subject, metric);
+  char text[32];
+  snprintf(text, sizeof text, "%s%.1f", figure_is_disturbed(figure) ? "~" : "",
+           figure_median(figure) / scale);
+  printf("%14s", text);
 }
 
-static void print_row(const struct report *report, const char *name) {
-  const struct figure *ratio = report_find(report, name, "tenor", "ratio");
-  printf("%-10s%14.1f%14.1f%14.1f%14.1f%10.3f (%.3f – %.3f)\n", name,
-         figure_median(report_find(report, name, "oneDNN", "time")) / 1e3,
-         figure_median(report_find(report, name, "tenor", "time")) / 1e3,
-         figure_median(report_find(report, name, "oneDNN", "rate")),
-         figure_median(report_find(report, name, "tenor", "rate")), figure_median(ratio),
-         figure_min(ratio), figure_max(ratio));
+static void print_row(const struct report *report, const struct sampled *sampled) {
+  const struct figure *ratio = report_find(report, sampled->name, "tenor", "ratio");
+  printf("%-10s", sampled->name);
+  print_figure(report, sampled->name, "oneDNN", "time", 1e3);
+  print_figure(report, sampled->name, "tenor", "time", 1e3);
+  print_figure(report, sampled->name, "oneDNN", "rate", 1);
+  print_figure(report, sampled->name, "tenor", "rate", 1);
+  printf("%4s%.3f (%.3f – %.3f)%8ld/%ld\n", figure_is_disturbed(ratio) ? "~" : "",
+         figure_median(ratio), figure_min(ratio), figure_max(ratio),
+         samples_undisturbed(sampled->samples), sampled->samples->count * SUBJECTS);
+}
+
+static void print_table(const struct report *report, const struct sampled *all) {
+  printf("Matrix products, CPUs: %s, medians of %ld turns.\n\n%-10s%14s%14s%14s%14s%9s%16s%12s\n",
+         report->cpus, all[0].samples->count, "", "oneDNN us", "tenor us", "GFLOP/s", "tenor",
+         "ratio", "", "undisturbed");
+  for (int i = 0; i < PROBLEMS; i++)
+    print_row(report, &all[i]);
+  report_print_pace(report, all[0].samples->sampling);
 }
 
 static void usage(FILE *to) {
-  fputs(
+  fprintf(
+      to,
       "Usage: tenor bench matmul [OPTION]...\n\n"
       "Multiplies [n, n] by [n, n], n from 256 to 2048, in f32 and bf16: async on one cpu device\n"
       "of one thread, and by calling oneDNN directly with weights packed once. Both take turns\n"
       "on the same CPU.\n\n"
-      "  --json       print one JSON object instead of a table\n"
-      "  --repeats N  medians, minima and maxima are over these turns (default 9)\n"
-      "  --cpus LIST  pin the process, for example 0 or 0,1 (default: not pinned)\n",
-      to);
+      "%s",
+      sampled_usage);
 }
 
-static int report_all(struct report *report, long rounds, bool json) {
-  static char names[2][SIZES][16];
-  for (int d = 0; d < 2; d++)
-    for (int i = 0; i < SIZES; i++) {
-      const struct problem problem = {.size = sizes[i], .dtype = dtypes[d], .rounds = rounds};
-      if (!measure_one(report, &problem, name_of(&problem, names[d][i])))
-        return COMMAND_FAILED;
-    }
-  if (json)
-    return report_print_json(report) ? 0 : command_fail("cannot write the report");
-  printf("Matrix products, CPUs: %s, medians of %ld turns.\n\n%-10s%14s%14s%14s%14s%10s\n",
-         report->cpus, rounds, "", "oneDNN us", "tenor us", "GFLOP/s", "tenor", "ratio");
-  for (int d = 0; d < 2; d++)
-    for (int i = 0; i < SIZES; i++)
-      print_row(report, names[d][i]);
-  return 0;
+static void name_problems(struct problem *problems, struct sampled *all) {
+  for (int i = 0; i < PROBLEMS; i++) {
+    problems[i] = (struct problem){.size = sizes[i % SIZES], .dtype = dtypes[i / SIZES]};
+    all[i].problem = &problems[i];
+    snprintf(all[i].name, sizeof all[i].name, "%s %ld", tnr_dtype_name(problems[i].dtype),
+             problems[i].size);
+  }
+}
+
+static int report_all(struct report *report, const struct bench_common *common) {
+  struct problem problems[PROBLEMS];
+  struct sampled all[PROBLEMS];
+  name_problems(problems, all);
+  sampled_begin(all, PROBLEMS, SUBJECTS, common);
+  int status = COMMAND_FAILED;
+  if (sampled_settle(all, PROBLEMS, measure)) {
+    status = 0;
+    for (int i = 0; i < PROBLEMS; i++)
+      note_problem(report, &all[i]);
+    report_note_pace(report, all, PROBLEMS);
+    if (!common->json)
+      print_table(report, all);
+    else if (!report_print_json(report))
+      status = command_fail("cannot write the report");
+  }
+  report_finish(report);
+  sampled_end(all, PROBLEMS);
+  return status;
 }
 
 int bench_matmul(int argc, char **argv) {
   struct report report = {.bench = "matmul", .cpus = "any"};
-  struct bench_common common = {.repeats = 9};
+  struct bench_common common = sampled_defaults;
   int status = bench_common_options(argc, argv, usage, &common, &report.cpus);
-  if (status >= 0)
-    return status;
-  status = report_all(&report, common.repeats, common.json);
-  report_finish(&report);
-  return status;
+  return status >= 0 ? status : report_all(&report, &common);
 }

@@ -4,28 +4,30 @@
 #include "bench_cpus.h"
 #include "bench_meter.h"
 #include "bench_nets.h"
-#include "bench_report.h"
+#include "bench_sampled.h"
 
 #include <math.h>
 #include <pthread.h>
+#include <semaphore.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { DEVICES_MAX = 2, ROUND_NS = 60000000 };
+enum { DEVICES_MAX = 2, SAMPLE_NS = 30000000 };
 
-enum subject { DIRECT, DIRECT2, ASYNC, BLOCKING, ASYNC2, BLOCKING2, SUBJECTS };
+/* In the order of a turn: what is compared are neighbours. */
+enum subject { DIRECT2, DIRECT, ASYNC, ASYNC2, BLOCKING, BLOCKING2, SUBJECTS };
 
 static const char *const subjects[SUBJECTS] = {
-    "oneDNN",         "oneDNN, 2 threads",      "tenor async",
-    "tenor blocking", "tenor async, 2 devices", "tenor blocking, 2 devices"};
+    [DIRECT] = "oneDNN",           [DIRECT2] = "oneDNN, 2 threads",
+    [ASYNC] = "tenor async",       [ASYNC2] = "tenor async, 2 devices",
+    [BLOCKING] = "tenor blocking", [BLOCKING2] = "tenor blocking, 2 devices"};
 
 static const char cnn_path[] = "tools/model/fashion_cnn.onnx";
 
 struct problem {
   const char *path; /* NULL: the perceptron */
   int64_t batch;
-  long rounds;
 };
 
 /* A runtime with the net on each of its devices, whose workers stay on a CPU each. */
@@ -36,12 +38,22 @@ struct side {
   tnr_tensor *inputs[DEVICES_MAX];
 };
 
+/* A thread of the benchmark's own that makes direct calls, on the CPU of the second device. */
+struct partner {
+  pthread_t thread;
+  sem_t begin, end;      /* user → partner, and back: these are who may use the rest */
+  struct direct *direct; /* NULL: it is to end */
+  long count;
+  const cpu_set_t *cpus; /* immutable */
+};
+
 struct bed {
   struct net net;
   cpu_set_t cpus;                     /* allowed */
   struct direct *direct[DEVICES_MAX]; /* one a thread; the first is the yardstick */
-  struct side sides[DEVICES_MAX];     /* of one device, of two */
-  size_t bytes;                       /* of a result */
+  struct partner partner;
+  struct side sides[DEVICES_MAX]; /* of one device, of two */
+  size_t bytes;                   /* of a result */
   void *result;
 };
 
@@ -73,6 +85,58 @@ static void side_destroy(struct side *side) {
     bench_die_of_error("cannot close the runtime");
 }
 
+/* --- direct calls ----------------------------------------------------------------------------- */
+
+static void run_direct(struct direct *direct, long count) {
+  for (long i = 0; i < count; i++)
+    direct_run(direct);
+}
+
+static void sem_await(sem_t *semaphore) {
+  while (sem_wait(semaphore) != 0) {
+  }
+}
+
+static void *partner_main(void *user) {
+  struct partner *partner = user;
+  cpus_use_one(partner->cpus, 1);
+  direct_use_thread();
+  for (;;) {
+    sem_await(&partner->begin);
+    if (partner->direct == NULL)
+      return NULL;
+    run_direct(partner->direct, partner->count);
+    sem_post(&partner->end);
+  }
+}
+
+static void partner_init(struct partner *partner, const cpu_set_t *cpus) {
+  partner->cpus = cpus;
+  sem_init(&partner->begin, 0, 0);
+  sem_init(&partner->end, 0, 0);
+  if (pthread_create(&partner->thread, NULL, partner_main, partner) != 0)
+    bench_die("no thread to be had");
+}
+
+static void partner_begin(struct partner *partner, struct direct *direct, long count) {
+  partner->direct = direct;
+  partner->count = count;
+  sem_post(&partner->begin);
+}
+
+static void partner_wait(struct partner *partner) {
+  sem_await(&partner->end);
+}
+
+static void partner_finish(struct partner *partner) {
+  partner_begin(partner, NULL, 0);
+  pthread_join(partner->thread, NULL);
+  sem_destroy(&partner->begin);
+  sem_destroy(&partner->end);
+}
+
+/* --- the bed ---------------------------------------------------------------------------------- */
+
 static void fill_input(float *input, int64_t count) {
   for (int64_t i = 0; i < count; i++)
     input[i] = (float)(i * 31 % 101) / 101;
@@ -88,6 +152,7 @@ static void bed_init(struct bed *bed, const struct problem *problem) {
   }
   for (int i = 0; i < DEVICES_MAX; i++)
     bed->sides[i] = side_create(&bed->net, i + 1, problem->batch, direct_input(bed->direct[0]));
+  partner_init(&bed->partner, &bed->cpus);
   bed->bytes = direct_output_bytes(bed->direct[0]);
   bed->result = malloc(bed->bytes);
   if (bed->result == NULL)
@@ -95,6 +160,7 @@ static void bed_init(struct bed *bed, const struct problem *problem) {
 }
 
 static void bed_finish(struct bed *bed) {
+  partner_finish(&bed->partner);
   for (int i = 0; i < DEVICES_MAX; i++) {
     side_destroy(&bed->sides[i]);
     direct_destroy(bed->direct[i]);
@@ -105,33 +171,11 @@ static void bed_finish(struct bed *bed) {
 
 /* --- running ---------------------------------------------------------------------------------- */
 
-static void run_direct(struct direct *direct, long count) {
-  for (long i = 0; i < count; i++)
-    direct_run(direct);
-}
-
-struct share {
-  struct direct *direct;
-  const cpu_set_t *cpus;
-  long count;
-};
-
-static void *run_share(void *user) {
-  const struct share *share = user;
-  cpus_use_one(share->cpus, 1);
-  direct_use_thread();
-  run_direct(share->direct, share->count);
-  return NULL;
-}
-
 /* What the machine has for two devices at most. */
 static void run_direct_twice(struct bed *bed, long count) {
-  pthread_t other;
-  struct share share = {bed->direct[1], &bed->cpus, count / 2};
-  if (pthread_create(&other, NULL, run_share, &share) != 0)
-    bench_die("no thread to be had");
+  partner_begin(&bed->partner, bed->direct[1], count / 2);
   run_direct(bed->direct[0], count - count / 2);
-  pthread_join(other, NULL);
+  partner_wait(&bed->partner);
 }
 
 /* Each queue is in order, so that the last result of a device completes last. */
@@ -208,82 +252,112 @@ static void check_results(struct bed *bed) {
   }
 }
 
-static void measure(const void *argument, double *values) {
-  const struct problem *problem = argument;
+struct run {
   struct bed bed;
-  bed_init(&bed, problem);
-  check_results(&bed);
-  long count = 2 * (long)fmax(1, ROUND_NS / 2 / time_subject(&bed, DIRECT, 4));
+  long count; /* of batches in a sample */
+};
+
+/* Where two work at once they get twice as many, to take as long: then the first op is as small a
+ * share. */
+static double measure_subject(void *user, int subject) {
+  struct run *run = user;
+  bool is_parallel = subject == DIRECT2 || subject == ASYNC2;
+  return time_subject(&run->bed, (enum subject)subject, (is_parallel ? 2 : 1) * run->count);
+}
+
+/* Direct calls in one thread have one CPU only. */
+static struct cpu_pace look(void *user, int subject) {
+  const struct run *run = user;
+  return cpus_look(&run->bed.cpus, subject == DIRECT ? 1 : CPUS_ALL);
+}
+
+/* ns of a direct call, of the least disturbed of some. */
+static double time_batch(struct bed *bed) {
+  enum { TRIES = 8 };
+  double least = INFINITY;
+  for (int i = 0; i < TRIES; i++)
+    least = fmin(least, time_subject(bed, DIRECT, 2));
+  return least;
+}
+
+static void measure(const struct sampled *sampled) {
+  struct run run;
+  bed_init(&run.bed, sampled->problem);
+  check_results(&run.bed);
+  run.count = 2 * (long)fmax(1, SAMPLE_NS / 2 / time_batch(&run.bed));
   for (int i = 0; i < SUBJECTS; i++)
-    (void)time_subject(&bed, (enum subject)i, count);
-  for (long round = 0; round < problem->rounds; round++)
-    for (int i = 0; i < SUBJECTS; i++)
-      values[round * SUBJECTS + i] = time_subject(&bed, (enum subject)i, count);
-  bed_finish(&bed);
+    (void)measure_subject(&run, i);
+  const struct sampler sampler = {measure_subject, look, sampled_now, sampled_rest, &run};
+  samples_settle(sampled->samples, &sampler);
+  bed_finish(&run.bed);
 }
 
 /* --- reporting -------------------------------------------------------------------------------- */
 
-static bool is_double(int subject) {
-  return subject == DIRECT2 || subject >= ASYNC2;
-}
-
-/* The same on one device, or in one thread. */
+/* The same in one thread or on one device; none if it is that. */
 static int single_of(int subject) {
-  return subject == DIRECT2 ? DIRECT : subject - ASYNC2 + ASYNC;
+  static const int single[SUBJECTS] = {[DIRECT2] = DIRECT, [ASYNC2] = ASYNC, [BLOCKING2] = BLOCKING,
+                                       [DIRECT] = -1,      [ASYNC] = -1,     [BLOCKING] = -1};
+  return single[subject];
 }
 
-static void note_round(struct report *report, const char *name, const double *times) {
+static void note_subject(struct report *report, const struct sampled *sampled, int subject) {
+  struct sampled_figure figure = {
+      .which = {.workload = sampled->name, .subject = subjects[subject]},
+      .subject = subject,
+      .base = -1,
+  };
+  figure.which.metric = "time";
+  figure.which.unit = "ns/batch";
+  report_add_sampled(report, &figure, sampled->samples);
+  figure.which.metric = "ratio";
+  figure.which.unit = "x oneDNN";
+  figure.base = DIRECT;
+  if (subject != DIRECT)
+    report_add_sampled(report, &figure, sampled->samples);
+  figure.which.metric = "speedup";
+  figure.which.unit = "x 1 device";
+  figure.base = single_of(subject);
+  if (figure.base >= 0)
+    report_add_sampled(report, &figure, sampled->samples);
+}
+
+static void print_figure(const struct report *report, const struct sampled *sampled, int subject,
+                         const char *metric) {
+  bool is_time = strcmp(metric, "time") == 0;
+  const struct figure *figure = report_find(report, sampled->name, subjects[subject], metric);
+  const char *mark = figure_is_disturbed(figure) ? "~" : "";
+  char text[32];
+  if (is_time)
+    snprintf(text, sizeof text, "%s%.1f", mark, figure_median(figure) / 1e3);
+  else
+    snprintf(text, sizeof text, "%s%.3fx", mark, figure_median(figure));
+  printf(is_time ? "%10s" : "%8s", text);
+}
+
+static void print_row(const struct report *report, const struct sampled *sampled) {
+  static const enum subject order[] = {DIRECT, DIRECT2, ASYNC, BLOCKING, ASYNC2, BLOCKING2};
+  printf("%-9s", sampled->name);
   for (int i = 0; i < SUBJECTS; i++) {
-    struct figure which = {
-        .workload = name, .subject = subjects[i], .metric = "time", .unit = "ns/batch"};
-    report_add(report, &which, times[i]);
-    which.metric = "ratio";
-    which.unit = "x oneDNN";
-    if (i != DIRECT)
-      report_add(report, &which, times[DIRECT] / times[i]);
-    which.metric = "speedup";
-    which.unit = "x 1 device";
-    if (is_double(i))
-      report_add(report, &which, times[single_of(i)] / times[i]);
+    print_figure(report, sampled, order[i], "time");
+    if (order[i] != DIRECT)
+      print_figure(report, sampled, order[i], "ratio");
+    if (single_of(order[i]) >= 0)
+      print_figure(report, sampled, order[i], "speedup");
   }
+  printf("%6ld/%ld\n", samples_undisturbed(sampled->samples),
+         sampled->samples->count * sampled->samples->subjects);
 }
 
-static bool measure_one(struct report *report, const struct problem *problem, const char *name) {
-  static double values[SUBJECTS * BENCH_REPEATS_MAX];
-  if (!bench_in_child(measure, problem, values, (int)(SUBJECTS * problem->rounds))) {
-    command_fail("model %s was not measured", name);
-    return false;
-  }
-  for (long i = 0; i < problem->rounds; i++)
-    note_round(report, name, &values[i * SUBJECTS]);
-  return true;
-}
-
-static double median_of(const struct report *report, const char *name, int subject,
-                        const char *metric) {
-  return figure_median(report_find(report, name, subjects[subject], metric));
-}
-
-static void print_time(const struct report *report, const char *name, int subject) {
-  printf("%10.1f %6.3fx", median_of(report, name, subject, "time") / 1e3,
-         median_of(report, name, subject, "ratio"));
-  if (is_double(subject))
-    printf(" %6.2fx", median_of(report, name, subject, "speedup"));
-}
-
-static void print_table(const struct report *report, char names[][16], int count, long rounds) {
+static void print_table(const struct report *report, const struct sampled *all, int count) {
   printf("Models, CPUs: %s, medians of %ld turns; us per batch, and x of oneDNN called directly\n"
          "in one thread (more is faster); for two devices, or threads, also x of one.\n\n"
-         "%-9s%10s%26s%18s%18s%26s%26s\n",
-         report->cpus, rounds, "", "oneDNN", "oneDNN, 2 threads", "async", "blocking",
-         "async, 2 devices", "blocking, 2 devices");
-  for (int n = 0; n < count; n++) {
-    printf("%-9s%10.1f", names[n], median_of(report, names[n], DIRECT, "time") / 1e3);
-    for (int i = DIRECT + 1; i < SUBJECTS; i++)
-      print_time(report, names[n], i);
-    putchar('\n');
-  }
+         "%-9s%10s%26s%18s%18s%26s%26s  undisturbed\n",
+         report->cpus, all[0].samples->count, "", "oneDNN", "oneDNN, 2 threads", "async",
+         "blocking", "async, 2 devices", "blocking, 2 devices");
+  for (int i = 0; i < count; i++)
+    print_row(report, &all[i]);
+  report_print_pace(report, all[0].samples->sampling);
 }
 
 static void usage(FILE *to) {
@@ -295,39 +369,52 @@ static void usage(FILE *to) {
       "thread each, async and blocking, beside the same layers called directly on oneDNN with\n"
       "weights packed once, in one thread, and in two at once. All take turns, and each device's\n"
       "thread stays on the CPU on which the direct calls are made.\n\n"
-      "  --json       print one JSON object instead of a table\n"
-      "  --repeats N  medians, minima and maxima are over these turns (default 9)\n"
-      "  --cpus LIST  pin the process, for example 0 or 0,1 (default: not pinned)\n",
-      cnn_path);
+      "%s",
+      cnn_path, sampled_usage);
 }
 
 enum { BATCHES = 3, PROBLEMS = 2 * BATCHES };
 
-static int report_all(struct report *report, const struct bench_common *common) {
+static void name_problems(struct problem *problems, struct sampled *all) {
   static const int64_t batches[BATCHES] = {1, 16, 64};
-  static char names[PROBLEMS][16];
   for (int i = 0; i < PROBLEMS; i++) {
-    const struct problem problem = {.path = i < BATCHES ? cnn_path : NULL,
-                                    .batch = batches[i % BATCHES],
-                                    .rounds = common->repeats};
-    snprintf(names[i], sizeof names[i], "%s %d", problem.path != NULL ? "cnn" : "mlp",
-             (int)problem.batch);
-    if (!measure_one(report, &problem, names[i]))
-      return COMMAND_FAILED;
+    problems[i] =
+        (struct problem){.path = i < BATCHES ? cnn_path : NULL, .batch = batches[i % BATCHES]};
+    all[i].problem = &problems[i];
+    snprintf(all[i].name, sizeof all[i].name, "%s %d", problems[i].path != NULL ? "cnn" : "mlp",
+             (int)problems[i].batch);
   }
-  if (common->json)
-    return report_print_json(report) ? 0 : command_fail("cannot write the report");
-  print_table(report, names, PROBLEMS, common->repeats);
-  return 0;
+}
+
+static void note(struct report *report, const struct sampled *all) {
+  for (int i = 0; i < PROBLEMS; i++)
+    for (int subject = 0; subject < SUBJECTS; subject++)
+      note_subject(report, &all[i], subject);
+  report_note_pace(report, all, PROBLEMS);
+}
+
+static int report_all(struct report *report, const struct bench_common *common) {
+  struct problem problems[PROBLEMS];
+  struct sampled all[PROBLEMS];
+  name_problems(problems, all);
+  sampled_begin(all, PROBLEMS, SUBJECTS, common);
+  int status = COMMAND_FAILED;
+  if (sampled_settle(all, PROBLEMS, measure)) {
+    status = 0;
+    note(report, all);
+    if (!common->json)
+      print_table(report, all, PROBLEMS);
+    else if (!report_print_json(report))
+      status = command_fail("cannot write the report");
+  }
+  report_finish(report);
+  sampled_end(all, PROBLEMS);
+  return status;
 }
 
 int bench_model(int argc, char **argv) {
   struct report report = {.bench = "model", .cpus = "any"};
-  struct bench_common common = {.repeats = 9};
+  struct bench_common common = sampled_defaults;
   int status = bench_common_options(argc, argv, usage, &common, &report.cpus);
-  if (status >= 0)
-    return status;
-  status = report_all(&report, &common);
-  report_finish(&report);
-  return status;
+  return status >= 0 ? status : report_all(&report, &common);
 }

@@ -57,6 +57,10 @@ static int compare(const void *left, const void *right) {
   return (a > b) - (a < b);
 }
 
+bool figure_is_disturbed(const struct figure *figure) {
+  return figure != NULL && figure->turns > 0 && figure->undisturbed < figure->repeats;
+}
+
 double figure_median(const struct figure *figure) {
   if (figure == NULL)
     return NAN;
@@ -87,7 +91,17 @@ static json_t *figure_json(const struct figure *figure, const char *cpus) {
       figure_min(figure), "max", figure_max(figure), "repeats", figure->repeats, "cpus", cpus);
   if (figure->ops > 0)
     json_object_set_new(object, "ops", json_integer(figure->ops));
+  if (figure->turns > 0) {
+    json_object_set_new(object, "turns", json_integer(figure->turns));
+    json_object_set_new(object, "undisturbed", json_integer(figure->undisturbed));
+  }
   return object;
+}
+
+static json_t *pace_json(const struct report_pace *pace) {
+  return json_pack("{sf sI sI sI}", "best_us", pace->best / 1e3, "undisturbed_samples",
+                   (json_int_t)pace->undisturbed, "samples", (json_int_t)pace->samples, "made",
+                   (json_int_t)pace->made);
 }
 
 bool report_print_json(const struct report *report) {
@@ -96,6 +110,8 @@ bool report_print_json(const struct report *report) {
     json_array_append_new(results, figure_json(&report->figures[i], report->cpus));
   json_t *whole =
       json_pack("{ss ss so}", "bench", report->bench, "cpus", report->cpus, "results", results);
+  if (report->pace.samples > 0)
+    json_object_set_new(whole, "pace", pace_json(&report->pace));
   bool written = whole != NULL && json_dumpf(whole, stdout, JSON_REAL_PRECISION(10)) == 0 &&
                  putchar('\n') != EOF && fflush(stdout) == 0;
   json_decref(whole);
