@@ -55,9 +55,9 @@ static moment look(void) {
   moment best = {0};
   uint64_t narrowest = UINT64_MAX;
   for (int i = 0; i < TRIES; i++) {
-    uint64_t before = __rdtsc();
+    uint64_t before = __builtin_ia32_rdtsc();
     int64_t ns = tnr_now_ns();
-    uint64_t after = __rdtsc();
+    uint64_t after = __builtin_ia32_rdtsc();
     if (after - before >= narrowest)
       continue;
     narrowest = after - before;

@@ -6,10 +6,6 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#if defined(__x86_64__)
-#include <x86intrin.h>
-#endif
-
 /* Immutable after it is made. */
 typedef struct tnr_ticker {
   uint64_t (*now)(void *user); /* NULL: the processor's counter */
@@ -33,7 +29,7 @@ tnr_ticker tnr_ticker_made(uint64_t (*now)(void *user), void *user);
 static inline uint64_t tnr_ticker_ticks(const tnr_ticker *ticker) {
 #if defined(__x86_64__)
   if (__builtin_expect(!ticker->now, 1))
-    return __rdtsc();
+    return __builtin_ia32_rdtsc();
 #endif
   return ticker->now(ticker->user);
 }
@@ -43,8 +39,8 @@ static inline uint64_t tnr_ticker_ticks(const tnr_ticker *ticker) {
 static inline uint64_t tnr_ticker_ticks_after(const tnr_ticker *ticker) {
 #if defined(__x86_64__)
   if (__builtin_expect(!ticker->now, 1)) {
-    _mm_lfence();
-    return __rdtsc();
+    __builtin_ia32_lfence();
+    return __builtin_ia32_rdtsc();
   }
 #endif
   return ticker->now(ticker->user);
