@@ -67,7 +67,7 @@ static inline uint32_t tnr_worker_depth(tnr_level level) {
 }
 
 /* For so long what was given back may go unseen. */
-enum { TNR_WORKER_HELD_NS_MAX = 500000 };
+enum { TNR_WORKER_HELD_NS_MAX = 1000000 };
 
 /* `worker` is the caller's memory, all zero, as is `name`. */
 void tnr_worker_init(tnr_worker *worker, const tnr_worker_duty *duty, tnr_thread_slot slot,
