@@ -39,6 +39,7 @@ typedef struct tnr_chain_packing {
   int input; /* -1: nothing to pack */
   int step, user_step, user_arg;
   dnnl_memory_t on_each_run; /* where the result goes when it is not kept */
+  uint64_t last_used;        /* which kept result it was, see packed.c; 0: none yet */
 } tnr_chain_packing;
 
 /* worker only: all of it */

@@ -1,9 +1,11 @@
 #include "packed.h"
 
+#include <stdatomic.h>
 #include <stdlib.h>
 
 typedef struct packed {
   tnr_derived base;
+  uint64_t number;         /* immutable after create: no other ever has it */
   tnr_onednn *onednn;      /* immutable after create */
   dnnl_memory_desc_t from; /* immutable after create: how the tensor was read; the same bytes under
                             * another shape, or transposed, are other weights */
@@ -22,6 +24,12 @@ static void destroy(tnr_derived *derived) {
   free(weights);
 }
 
+static uint64_t next_number(void) {
+  static _Atomic uint64_t given; /* atomic */
+  /* relaxed: they only have to differ */
+  return atomic_fetch_add_explicit(&given, 1, memory_order_relaxed) + 1;
+}
+
 static bool is_packed(const tnr_derived *derived, const dnnl_memory_desc_t *from,
                       const dnnl_memory_desc_t *layout) {
   const dnnl_memory_desc_t *own = NULL;
@@ -38,6 +46,7 @@ static packed *create(tnr_onednn *onednn, const dnnl_memory_desc_t *from,
   if (weights == NULL)
     return NULL;
   weights->base = (tnr_derived){.owner = &owner_mark, .destroy = destroy};
+  weights->number = next_number();
   weights->onednn = tnr_onednn_retain(onednn);
   weights->from = *from;
   size_t bytes = (dnnl_memory_desc_get_size(layout) + 63) / 64 * 64;
@@ -70,14 +79,16 @@ static const dnnl_memory_desc_t *source_of(const tnr_chain_step *step) {
   return from;
 }
 
-dnnl_memory_t tnr_packed_weights(tnr_chain *chain, tnr_derived_list *list) {
-  const dnnl_memory_desc_t *layout = NULL;
-  const dnnl_memory_desc_t *from = source_of(&chain->steps[chain->packing.step]);
-  if (!from || dnnl_memory_get_memory_desc(chain->packing.on_each_run, &layout) != dnnl_success)
-    return NULL;
+static packed *find_equal(tnr_derived_list *list, const dnnl_memory_desc_t *from,
+                          const dnnl_memory_desc_t *layout) {
   for (tnr_derived *derived = tnr_derived_first(list); derived != NULL; derived = derived->next)
     if (is_packed(derived, from, layout))
-      return ((packed *)derived)->memory;
+      return (packed *)derived;
+  return NULL;
+}
+
+static packed *pack(const tnr_chain *chain, tnr_derived_list *list, const dnnl_memory_desc_t *from,
+                    const dnnl_memory_desc_t *layout) {
   packed *weights = create(chain->onednn, from, layout);
   if (weights == NULL)
     return NULL;
@@ -86,5 +97,32 @@ dnnl_memory_t tnr_packed_weights(tnr_chain *chain, tnr_derived_list *list) {
     return NULL;
   }
   tnr_derived_add(list, &weights->base);
+  return weights;
+}
+
+static packed *find_or_pack(const tnr_chain *chain, tnr_derived_list *list) {
+  const dnnl_memory_desc_t *layout = NULL;
+  const dnnl_memory_desc_t *from = source_of(&chain->steps[chain->packing.step]);
+  if (!from || dnnl_memory_get_memory_desc(chain->packing.on_each_run, &layout) != dnnl_success)
+    return NULL;
+  packed *weights = find_equal(list, from, layout);
+  return weights != NULL ? weights : pack(chain, list, from, layout);
+}
+
+/* Most programs run with the same weights again and again. */
+static packed *find_known(tnr_derived_list *list, uint64_t number) {
+  for (tnr_derived *derived = tnr_derived_first(list); derived != NULL; derived = derived->next)
+    if (derived->owner == &owner_mark && ((packed *)derived)->number == number)
+      return (packed *)derived;
+  return NULL;
+}
+
+dnnl_memory_t tnr_packed_weights(tnr_chain *chain, tnr_derived_list *list) {
+  packed *weights = find_known(list, chain->packing.last_used);
+  if (weights == NULL)
+    weights = find_or_pack(chain, list);
+  if (weights == NULL)
+    return NULL;
+  chain->packing.last_used = weights->number;
   return weights->memory;
 }

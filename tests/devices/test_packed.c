@@ -224,6 +224,35 @@ static void each_list_has_its_own(void **state) {
   tnr_derived_finish(&other);
 }
 
+static void scale_weights(rig *r, float by) {
+  for (int i = 0; i < K * N; i++)
+    r->b[i] *= by;
+}
+
+/* Also of what came to lie where others were, which the chain has used last. */
+static void a_chain_takes_those_of_the_list_that_it_is_given(void **state) {
+  rig *r = *state;
+  tnr_derived_list other = {NULL};
+  tnr_chain *chain = ready(r, plain);
+  run(r, chain, &r->list);
+  scale_weights(r, -1);
+  for (int i = 0; i < 3; i++) {
+    run(r, chain, &other);
+    expect_product(r, plain);
+    scale_weights(r, -1);
+    run(r, chain, &r->list);
+    expect_product(r, plain);
+    scale_weights(r, -1);
+  }
+  run(r, chain, &other);
+  tnr_derived_finish(&other);
+  scale_weights(r, 2);
+  run(r, chain, &other);
+  expect_product(r, plain);
+  tnr_chain_destroy(chain);
+  tnr_derived_finish(&other);
+}
+
 static void destroy_nothing(tnr_derived *derived) {
   derived->owner = NULL;
 }
@@ -333,6 +362,7 @@ int main(void) {
       TEST(the_same_bytes_in_another_order_or_shape_are_others),
       TEST(another_wanted_layout_of_the_same_matrix_is_another),
       TEST(each_list_has_its_own),
+      TEST(a_chain_takes_those_of_the_list_that_it_is_given),
       TEST(what_others_derive_is_not_taken_for_them),
       TEST(they_outlive_the_chain_and_the_device),
       TEST(what_cannot_be_packed_is_packed_on_each_run),
