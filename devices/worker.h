@@ -107,7 +107,7 @@ static inline bool tnr_worker_may_go_on(const tnr_worker *worker, int64_t takes_
 
 /* The worker's own thread, to be asked once for each item that took so long, after it was run:
  * whether what was given back may go unseen a little longer. Yes while enough others wait, until
- * half a millisecond has gone by. */
+ * a millisecond has gone by. */
 bool tnr_worker_may_hold(tnr_worker *worker, int64_t took_ns);
 
 #endif
