@@ -37,9 +37,8 @@ enum {
 #endif
 
 /* What a block is for. Handles made by different threads do not become each other's, though they
- * are of one size: each thread would get what is in another CPU's cache (and W4 of tenor bench
- * dispatch, whose ops are as large as tensors, take a fifth longer). Larger blocks are of one kind.
- */
+ * are of one size: each thread would get what is in another CPU's cache. Where ops are as large as
+ * tensors that takes a fifth longer (W4 of tenor bench dispatch). Larger blocks are of one kind. */
 typedef enum tnr_pool_kind {
   TNR_POOL_ANY = 0,
   TNR_POOL_SUBMITTED /* made by who submits ops */

@@ -191,10 +191,10 @@ static void clear_queues(tnr_runtime *runtime) {
   }
 }
 
-/* As long as there are any: what is on several devices may be found before what it descends from,
- * where its first device is further than the others. However many things are cancelled, at most a
- * quarter of the dispatcher's time goes into this. And where very much is in flight, and none of
- * what is looked at descends from them, the rest ends when its turn comes. */
+/* Again until nothing more is found to end: what is on several devices may be found before what it
+ * descends from, where its first device is further than the others. However many things are
+ * cancelled, at most a quarter of the dispatcher's time goes into this. And where very much is in
+ * flight, and none of what is looked at descends from them, the rest ends when its turn comes. */
 void tnr_cancel_sweep(tnr_runtime *runtime) {
   enum { VISITED_MAX = 100000, REST = 3 };
   int64_t begin = tnr_machine_now(&runtime->machine);

@@ -134,6 +134,7 @@ static deferred *deferred_of(tnr_message *message) {
 static void finish(deferred *made, tnr_error *error) {
   tnr_runtime *runtime = made->future.runtime;
   made->ended = true;
+  made->abroad++; /* while it is in here: what it gives up may complete, and call it */
   if (runtime->bounds.on)
     tnr_bounds_leave_one(runtime);
   if (error)
@@ -150,8 +151,7 @@ static void finish(deferred *made, tnr_error *error) {
     tnr_terms_end(&made->terms);
   made->epoch->open--;
   runtime->in_flight--;
-  if (made->abroad == 0)
-    tnr_object_release(&made->future.object); /* the dispatcher's */
+  (void)is_back(made);
 }
 
 static void cancel_now(tnr_message *message) {

@@ -13,6 +13,8 @@ typedef struct tnr_flight_chunk {
 static bool grow(tnr_flights *flights) {
   size_t bytes = flights->chunk_bytes ? flights->chunk_bytes : CHUNK_BYTES_MIN;
   tnr_flight_chunk *chunk = tnr_system_alloc(bytes);
+  if (!chunk) /* perhaps there is room for a few */
+    chunk = tnr_system_alloc(bytes = CHUNK_BYTES_MIN);
   if (!chunk)
     return false;
   chunk->next = flights->chunks;

@@ -50,19 +50,12 @@ typedef enum tnr_op_stage {
 typedef struct tnr_flight {
   struct event done;    /* the completion event */
   tnr_op_part part;     /* what parts points to where there is one */
-  tnr_op_part *parts;   /* [exec->count]; NULL before it has a place, and once complete */
+  tnr_op_part *parts;   /* [exec->count]; NULL before it has a place */
   const tnr_mesh *exec; /* the devices whose queues it goes through; NULL while not known */
   uint32_t missing;     /* inputs still waited for */
   uint8_t parts_left;   /* signals still to come */
   uint8_t stage;        /* a tnr_op_stage */
 } tnr_flight;
-
-static inline void tnr_flight_prefetch(const tnr_flight *flight) {
-  const char *at = (const char *)flight;
-  for (size_t byte = 0; byte < sizeof *flight; byte += TNR_CACHE_LINE)
-    tnr_prefetch(at + byte);
-  tnr_prefetch(at + sizeof *flight - 1);
-}
 
 /* Those of one runtime. What was given back is used again, the last one first; the memory goes back
  * to the system at the end. All zero at first. */

@@ -100,7 +100,8 @@ void tnr_inputs_await(tnr_op *op) {
   tnr_flight *flight = op->future.flight;
   flight->missing = 1;
   for (uint32_t i = 0; i < op->in_count; i++)
-    flight->missing += tnr_input_awaits(op, &op->in[i]);
+    if (tnr_input_awaits(op, &op->in[i]))
+      flight->missing++;
 }
 
 /* ---- who uses what ---- */

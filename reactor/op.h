@@ -98,7 +98,8 @@ static inline void *tnr_op_attrs(tnr_op *op) {
 /* What stands behind the attributes begins here. */
 static inline size_t tnr_op_bytes_of_attrs(uint32_t in_count, size_t attrs_size) {
   enum { ALIGNMENT = 8 };
-  _Static_assert(_Alignof(tnr_op_extra) <= ALIGNMENT && _Alignof(tnr_held_terms) <= ALIGNMENT, "");
+  _Static_assert(_Alignof(tnr_op_extra) <= ALIGNMENT && _Alignof(tnr_held_terms) <= ALIGNMENT,
+                 "what stands behind the attributes needs no more");
   size_t bytes = offsetof(tnr_op, in) + in_count * sizeof(tnr_op_input) + attrs_size;
   return (bytes + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
 }
@@ -210,8 +211,9 @@ tnr_future *tnr_op_awaits(tnr_op *op, uint32_t input);
 /* Dispatcher: when it was submitted, or taken out of the inbox; by tnr_machine_now, ns. */
 int64_t tnr_op_since(tnr_op *op);
 
-/* Any thread that holds both: they are known to run on the same devices, piece by piece; `op` does
- * not move data. What does to a device runs there, and what does to the host is elsewhere. */
+/* Any thread that holds both: they are known to run on the same devices, piece by piece. Not known
+ * of an `op` that moves data, which may run elsewhere than where its result will be; what the other
+ * one moves to a device it makes there. */
 static inline bool tnr_op_runs_beside(const tnr_op *op, const tnr_op *other) {
   const tnr_mesh *mesh = tnr_future_get_mesh(&op->future);
   return mesh && tnr_future_get_mesh(&other->future) == mesh && !op->future.moves;

@@ -111,6 +111,8 @@ static void place_late(tnr_op *op) {
   tnr_flight *flight = op->future.flight;
   flight->exec = op->future.moves ? tnr_movement_exec(op) : tnr_op_known_mesh(op);
   if (flight->exec) {
+    if (!op->future.moves)
+      tnr_future_set_mesh(&op->future, flight->exec);
     place(op);
     tnr_inputs_await(op);
     flight->missing--;
@@ -344,7 +346,8 @@ static void complete(tnr_op *op) {
 static void end_without_flight(tnr_op *op) {
   tnr_fault fault;
   tnr_fail(&fault, TNR_ENOMEM, "out of memory for an op in flight");
-  tnr_op_fail(op, &fault);
+  if (!tnr_op_has_failed(op))
+    tnr_op_fail(op, &fault);
   if (op->future.has_terms)
     tnr_terms_arrive_ended(tnr_op_terms(op));
   finish_outputs(op);
@@ -369,16 +372,18 @@ void tnr_op_withdraw(tnr_op *op, tnr_error *error) {
   event_active(&flight->done, EV_TIMEOUT, 1);
 }
 
-/* A worker may be in it even now, and look at its inputs; so nothing goes before it is back. */
+/* A worker may be in it even now, and look at its inputs; so nothing goes before it is back. What
+ * it gives up may complete here and now, and call it: that counts as missing meanwhile. */
 static void complete_early(tnr_op *op) {
   bool in_hand = op->future.flight->parts_left > 0;
+  op->future.flight->missing++;
   if (!in_hand || !tnr_future_end_early(&op->future))
     finish_outputs(op);
   settle(op, false);
   if (!in_hand)
     close_epochs(op->future.flight);
   tnr_inputs_give_up(op);
-  come_home(op);
+  one_less(op);
 }
 
 /* What was abroad is back: the inputs' waiters from their chains, the parts from their queues. */

@@ -18,6 +18,7 @@ struct tnr_onednn {
   dnnl_engine_t engine;            /* immutable after create */
   dnnl_primitive_attr_t attr;      /* immutable after create */
   dnnl_primitive_attr_t relu_attr; /* immutable after create: with a relu behind the primitive */
+  _Atomic uint64_t packed;         /* atomic: how many weights were packed, which numbers them */
   tnr_own_layout *layouts;         /* worker only: all of them */
 };
 

@@ -1,11 +1,10 @@
 #include "packed.h"
 
-#include <stdatomic.h>
 #include <stdlib.h>
 
 typedef struct packed {
   tnr_derived base;
-  uint64_t number;         /* immutable after create: no other ever has it */
+  uint64_t number;         /* immutable after create: no others of `onednn` ever have it */
   tnr_onednn *onednn;      /* immutable after create */
   dnnl_memory_desc_t from; /* immutable after create: how the tensor was read; the same bytes under
                             * another shape, or transposed, are other weights */
@@ -24,12 +23,6 @@ static void destroy(tnr_derived *derived) {
   free(weights);
 }
 
-static uint64_t next_number(void) {
-  static _Atomic uint64_t given; /* atomic */
-  /* relaxed: they only have to differ */
-  return atomic_fetch_add_explicit(&given, 1, memory_order_relaxed) + 1;
-}
-
 static bool is_packed(const tnr_derived *derived, const dnnl_memory_desc_t *from,
                       const dnnl_memory_desc_t *layout) {
   const dnnl_memory_desc_t *own = NULL;
@@ -46,7 +39,8 @@ static packed *create(tnr_onednn *onednn, const dnnl_memory_desc_t *from,
   if (weights == NULL)
     return NULL;
   weights->base = (tnr_derived){.owner = &owner_mark, .destroy = destroy};
-  weights->number = next_number();
+  /* relaxed: they only have to differ */
+  weights->number = 1 + atomic_fetch_add_explicit(&onednn->packed, 1, memory_order_relaxed);
   weights->onednn = tnr_onednn_retain(onednn);
   weights->from = *from;
   size_t bytes = (dnnl_memory_desc_get_size(layout) + 63) / 64 * 64;
@@ -110,15 +104,18 @@ static packed *find_or_pack(const tnr_chain *chain, tnr_derived_list *list) {
 }
 
 /* Most programs run with the same weights again and again. */
-static packed *find_known(tnr_derived_list *list, uint64_t number) {
-  for (tnr_derived *derived = tnr_derived_first(list); derived != NULL; derived = derived->next)
-    if (derived->owner == &owner_mark && ((packed *)derived)->number == number)
-      return (packed *)derived;
+static packed *find_last_used(const tnr_chain *chain, tnr_derived_list *list) {
+  for (tnr_derived *derived = tnr_derived_first(list); derived != NULL; derived = derived->next) {
+    packed *weights = (packed *)derived;
+    if (derived->owner == &owner_mark && weights->onednn == chain->onednn &&
+        weights->number == chain->packing.last_used)
+      return weights;
+  }
   return NULL;
 }
 
 dnnl_memory_t tnr_packed_weights(tnr_chain *chain, tnr_derived_list *list) {
-  packed *weights = find_known(list, chain->packing.last_used);
+  packed *weights = find_last_used(chain, list);
   if (weights == NULL)
     weights = find_or_pack(chain, list);
   if (weights == NULL)

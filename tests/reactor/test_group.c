@@ -238,6 +238,34 @@ static void a_group_is_cancelled_as_one(void **state) {
   assert_number(stays, 2);
 }
 
+static tnr_value first_plus_one(const tnr_value *in, int in_count, const void *attrs) {
+  (void)in_count;
+  (void)attrs;
+  return rig_plus_one(in[0]);
+}
+
+/* That it is done is given up, and complete at once, in the midst of what is cancelled. */
+static void who_alone_awaits_a_groups_end_may_be_cancelled(void **state) {
+  check_needs_threads();
+  static const tnr_composite_def waits = {
+      .name = "waits", .needs_shapes = true, .body = first_plus_one};
+  tnr_group *group = group_of(*state);
+  tnr_future *held = plus_one_in(group, blocked(*state, 0));
+  for (int i = 0; i < 2; i++) {
+    assert_ok(tnr_scope_open());
+    const tnr_value in[] = {TNR_VALUE(held), TNR_VALUE(tnr_group_done(group))};
+    tnr_value f = tnr_keep(i == 0 ? tnr_call(&rig_sum_op, TNR_HERE, in, 2, NULL)
+                                  : tnr_call_composite(&waits, TNR_HERE, in, 2, NULL));
+    assert_ok(tnr_scope_close());
+    rig_await_turn(*state);
+    assert_ok(tnr_cancel(f));
+    assert_int_equal(tnr_wait(f, TNR_COMPLETE, INT64_MAX), TNR_ECANCELED);
+    rig_await_turn(*state);
+  }
+  rig_open_gate();
+  assert_number(held, 2);
+}
+
 static void children_are_cancelled_with_their_parent(void **state) {
   check_needs_threads();
   tnr_group *parent = group_of(*state);
@@ -408,6 +436,7 @@ int main(void) {
       rig_test(a_callback_must_not_wait_for_a_group),
       rig_test(waiting_for_a_group_may_be_cancelled),
       rig_test(a_group_is_cancelled_as_one),
+      rig_test(who_alone_awaits_a_groups_end_may_be_cancelled),
       rig_test(children_are_cancelled_with_their_parent),
       rig_test(a_composite_that_waits_is_a_member),
       rig_test(terms_nest),
