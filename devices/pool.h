@@ -18,8 +18,8 @@ enum {
   TNR_POOL_TINY_MAX = 1 << 10,   /* bytes; handles are no larger */
   TNR_POOL_SMALL_MAX = 64 << 10, /* bytes; larger blocks come from the system one by one */
   TNR_POOL_TINY_BINS = 16,       /* of each kind: steps of 64 */
-  TNR_POOL_SMALL_BINS = 2 * TNR_POOL_TINY_BINS + 24, /* then four a doubling */
-  TNR_POOL_LARGE_BINS = TNR_POOL_SMALL_BINS + 4 * 41,
+  TNR_POOL_SMALL_BINS = 2 * TNR_POOL_TINY_BINS + 24,  /* then four a doubling */
+  TNR_POOL_LARGE_BINS = TNR_POOL_SMALL_BINS + 4 * 41, /* likewise */
   TNR_POOL_SHARDS = 8,
   TNR_POOL_BATCH = 64 /* blocks that move between caches at once, at most */
 };

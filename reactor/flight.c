@@ -19,8 +19,8 @@ static bool grow(tnr_flights *flights) {
     return false;
   chunk->next = flights->chunks;
   flights->chunks = chunk;
-  flights->unused = (char *)chunk + 64;
-  flights->unused_bytes = bytes - 64;
+  flights->unused = (char *)(chunk + 1);
+  flights->unused_bytes = bytes - sizeof *chunk;
   flights->chunk_bytes = bytes < CHUNK_BYTES_MAX ? 2 * bytes : bytes;
   return true;
 }
